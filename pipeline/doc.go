@@ -1,0 +1,2 @@
+// Package pipeline TBD.
+package pipeline

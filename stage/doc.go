@@ -1,0 +1,2 @@
+// Package stage TBD.
+package stage
