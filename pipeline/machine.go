@@ -44,6 +44,7 @@ type input struct {
 	signal   *Signal
 	done     func(error) // told the outcome once it is durable; may be nil
 	err      error       // why a signal was refused
+	ret      *returned   // the call that brought it
 }
 
 // apply takes the inputs into the record and advances as far as possible. It
@@ -163,8 +164,12 @@ func (m *machine) attemptFailed(i int, f Failure, after time.Duration) {
 // newGeneration notes the stage's current generation as past and begins the next.
 func (m *machine) newGeneration(i int) {
 	s := &m.r.Stages[i]
+	status := s.Status
+	if !status.Final() {
+		status = StageFailed
+	}
 	s.History = append(s.History, Past{
-		Generation: s.Gen, Attempt: s.Attempt, Status: s.Status, Failure: s.Failure,
+		Generation: s.Gen, Attempt: s.Attempt, Status: status, Failure: s.Failure,
 		Started: s.Started, Ended: m.now, Key: m.r.key(i),
 	})
 	s.Gen++
@@ -239,6 +244,11 @@ func (m *machine) stop(i int, reason string, f *Failure) {
 	case phaseStart, phasePoll:
 		s.Phase = phaseAbort
 		m.r.event(m.now, EventStageAborting, s.ID, reason, "")
+	case phaseGroup:
+		s.Halted = reason
+		for _, sc := range m.v.insts[i].groups {
+			m.stopInside(sc, reason)
+		}
 	default:
 		if f != nil {
 			m.end(i, StageFailed, "")
