@@ -61,7 +61,7 @@ type Node struct {
 	Value   bool          // for values
 	Input   Dep           // nil means the constant null
 	Options StageOptions
-	Config  any // encoded into the plan for people to see; may be nil
+	Config  any // settings that are frozen with the plan and come back as Call.Config; may be nil
 }
 
 // DefaultTolerance is the default of StageOptions.Tolerance.
@@ -113,6 +113,10 @@ func (n *node) setWork(b *Builder) {
 	}
 	_, n.Undo = n.work.(UndoWork)
 }
+
+// Fail reports a problem of a stage's definition. Like every other mistake it is
+// returned by Plan and Start, with all the others.
+func (b *Builder) Fail(stage string, problem error) { b.failStage(stage, problem.Error()) }
 
 func (b *Builder) fail(err error) { *b.errs = append(*b.errs, err) }
 

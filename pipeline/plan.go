@@ -106,7 +106,7 @@ type Stage struct {
 	Budget      int           `json:"failureBudget,omitempty"`
 	Stages      []Stage       `json:"stages,omitempty"` // of a group
 	Output      string        `json:"output,omitempty"` // of a group: the stage whose output an item has
-	// Config is what people should see of the work's settings, such as the strategy.
+	// Config is what is frozen of the work's settings, such as the strategy.
 	Config json.RawMessage `json:"config,omitempty"`
 }
 

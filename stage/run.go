@@ -8,11 +8,13 @@ import (
 
 // Run adds a stage that runs a Task.
 func Run[I, O any](b *pipeline.Builder, id string, t Task[I, O], in pipeline.Ref[I], opts ...Option) pipeline.Ref[O] {
+	validate(b, id, t)
 	return pipeline.Add[O](b, pipeline.Node{ID: id, Work: workOfTask(t), Input: in, Options: options(opts)})
 }
 
 // Start adds a stage that brings about an Effect and follows it to its end.
 func Start[I, H, O any](b *pipeline.Builder, id string, e Effect[I, H, O], in pipeline.Ref[I], opts ...Option) pipeline.Ref[O] {
+	validate(b, id, e)
 	return pipeline.Add[O](b, pipeline.Node{ID: id, Work: workOfEffect(e), Input: in, Options: options(opts)})
 }
 
