@@ -268,7 +268,7 @@ func (x *execution) newCall(ctx context.Context, i int, t token, op string) *Cal
 	c := &Call{
 		Context: ctx, Key: r.key(i), Execution: r.ID, Pipeline: r.Pipeline, Stage: s.ID,
 		Generation: s.Gen, Attempt: t.try, Fence: r.Epoch, Input: x.m.v.input(r, i),
-		Config: x.m.v.insts[i].n.Config,
+		Config:   x.m.v.insts[i].n.Config,
 		Progress: func(line string) { x.progress(i, s.ID, line) },
 		Checkpoint: func(name string) (json.RawMessage, bool) {
 			mu.Lock()
