@@ -1,0 +1,2 @@
+// Package jenkinstest is a Jenkins for tests.
+package jenkinstest
