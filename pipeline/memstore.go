@@ -3,7 +3,6 @@ package pipeline
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,8 +13,6 @@ import (
 // memoryMaxValue equals the limit of the durable stores, so that a record that
 // fits in a test fits in production.
 const memoryMaxValue = 16 << 20
-
-const maxKey = 512
 
 // Memory is a Store that lives and dies with the process. It is linearizable
 // for single keys and for List, needs no goroutine, and never waits, so it
@@ -49,6 +46,9 @@ func (m *Memory) Info() Info {
 // Get implements Store.
 func (m *Memory) Get(ctx context.Context, key string) (Item, error) {
 	if err := ctx.Err(); err != nil {
+		return Item{}, fmt.Errorf("memory: get %q: %w", key, err)
+	}
+	if err := CheckKey(key); err != nil {
 		return Item{}, fmt.Errorf("memory: get %q: %w", key, err)
 	}
 	m.mu.Lock()
@@ -86,7 +86,7 @@ func (m *Memory) PutMany(ctx context.Context, ops []Op) []Result {
 
 // put writes one value; the caller holds the lock.
 func (m *Memory) put(op Op) (Version, error) {
-	if err := checkKey(op.Key); err != nil {
+	if err := CheckKey(op.Key); err != nil {
 		return "", err
 	}
 	if len(op.Value) > memoryMaxValue {
@@ -178,21 +178,4 @@ func (m *Memory) index() {
 func copyOf(it Item) Item {
 	it.Value = bytes.Clone(it.Value)
 	return it
-}
-
-// checkKey says what is wrong with a key; every store has the same rule, so
-// that executions can move between stores.
-func checkKey(key string) error {
-	if key == "" {
-		return errors.New("the key is empty")
-	}
-	if len(key) > maxKey {
-		return fmt.Errorf("the key has %d bytes, at most %d are allowed", len(key), maxKey)
-	}
-	for i := range len(key) {
-		if c := key[i]; c < ' ' || c > '~' {
-			return fmt.Errorf("the key has byte %#x at %d; only printable ASCII is allowed", c, i)
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"testing"
 
@@ -105,20 +104,10 @@ func testSecondOpening(t *testing.T, p Place) {
 	v = mustPut(t, second, "k", "second", v)
 	wantItem(t, first, "k", "second", v)
 	mustPut(t, first, "counter", "0 -", "")
-	const each = 10
-	all(func(i int) {
-		s := first
-		if i%2 == 1 {
-			s = second
+	count(t, "counter", 10, func(racer int) pipeline.Store {
+		if racer%2 == 1 {
+			return second
 		}
-		for k := range each {
-			if err := increment(t.Context(), s, "counter", fmt.Sprintf("%d.%d", i, k)); err != nil {
-				t.Errorf("racer %d: %v", i, err)
-				return
-			}
-		}
+		return first
 	})
-	if n, _, err := readCounter(t.Context(), first, "counter"); err != nil || n != racers*each {
-		t.Fatalf("counter is %d (error %v) after %d increments through two openings", n, err, racers*each)
-	}
 }
