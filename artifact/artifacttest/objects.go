@@ -100,6 +100,9 @@ func tamper(t *testing.T, d driver.Driver, key driver.Key, content []byte) bool 
 		}
 		return true
 	}
+	if err := d.Delete(t.Context(), key); err != nil {
+		t.Fatalf("Delete(%v): %v", key, err)
+	}
 	if err := d.Put(t.Context(), key, bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Logf("the driver refuses content that does not belong to its key (%v), so it cannot be tampered with here", err)
 		return false
