@@ -66,7 +66,7 @@ func testDelete(t *testing.T, d driver.Driver) {
 func testInvalidKeys(t *testing.T, d driver.Driver) {
 	hash := keyOf(nil).Hash
 	folders := []string{"", ".", "..", "/", "/abs", "a/", "a//b", "../a", "a/../../b", "A", "a\x00", "a b", "a\\b", "-a", ".tmp",
-		strings.Repeat("a", 201)}
+		strings.Repeat("a", 201), "a/" + hash}
 	keys := []driver.Key{{Folder: "a", Hash: ""}, {Folder: "a", Hash: "../" + hash[3:]}, {Folder: "a", Hash: strings.ToUpper(hash)},
 		{Folder: "a", Hash: hash + "0"}, {Folder: "a", Hash: hash[:63] + "g"}}
 	for _, folder := range folders {

@@ -14,10 +14,10 @@ const hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 func TestKeyValidate(t *testing.T) {
 	t.Parallel()
-	for _, folder := range []string{"a", "blobs/sha256", "evidence/" + hash, "0-a-", strings.Repeat("a", 200)} {
+	for _, folder := range []string{"a", "blobs/sha256", "evidence/sha256-" + hash, "0-a-", strings.Repeat("a", 200)} {
 		require.NoError(t, driver.Key{Folder: folder, Hash: hash}.Validate(), folder)
 	}
-	for _, folder := range []string{"", "/", "a/", "/a", "a//b", "..", "a/../b", "-a", "A", "a_b", "a b", "é", strings.Repeat("a", 201)} {
+	for _, folder := range []string{"", "/", "a/", "/a", "a//b", "..", "a/../b", "-a", "A", "a_b", "a b", "é", hash, "a/" + hash, strings.Repeat("a", 201)} {
 		require.ErrorContains(t, driver.Key{Folder: folder, Hash: hash}.Validate(), "folder", folder)
 	}
 	for _, bad := range []string{"", hash[1:], hash + "0", strings.ToUpper(hash), "g" + hash[1:]} {
