@@ -14,7 +14,7 @@ func (s RedBlack) Next(o Observation, j Journal, now time.Time) Decision {
 			return d
 		}
 	}
-	return t.restore(n, s.Settle, s.ProgressDeadline)
+	return t.restore(n, s.Settle, s.deadlines())
 }
 
 // size is what the rollout needs in pods.
@@ -40,7 +40,7 @@ func (s RedBlack) size(t *turn) size {
 func (s RedBlack) forward(t *turn, n size) Decision {
 	version := t.j.Release.Version
 	v, _ := t.o.Version(version)
-	if p := v.Problem; p != nil && p.Permanent && t.j.Phase != PhaseCleanup {
+	if p := v.Problem; p != nil && p.Permanent && t.instant() {
 		t.back(Failed, "version "+version+": "+p.String(), p)
 		return Decision{}
 	}
@@ -57,6 +57,15 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 	}
 	t.limits.Settled = true
 	return s.cleanup(t, n, v)
+}
+
+// instant reports whether going back for a failing version is better than going
+// on: until the traffic has settled, and then as long as the old version has its
+// pods.
+func (t *turn) instant() bool {
+	b := t.j.Baseline
+	base, _ := t.o.Version(b.Version)
+	return t.j.Settled.IsZero() || b.Version != t.j.Release.Version && b.Desired > 0 && base.Desired >= b.Desired
 }
 
 // switched reports whether the traffic has been sent to version.
@@ -117,8 +126,10 @@ func (s RedBlack) preview(t *turn, v Version) (Decision, bool) {
 
 // slow waits for something that has a deadline; got is how far it has come.
 func (s RedBlack) slow(t *turn, p Phase, got int, why string) Decision {
-	return t.slow(p, got, why, s.ProgressDeadline, s.Deadline)
+	return t.slow(p, got, why, s.deadlines())
 }
+
+func (s RedBlack) deadlines() deadlines { return deadlines{s.ProgressDeadline, s.Deadline} }
 
 // arriving waits until the traffic is where it was sent, and stays.
 func (s RedBlack) arriving(t *turn, version, why string, until time.Time) Decision {
@@ -161,12 +172,12 @@ func (s RedBlack) keep(t *turn, n size, v Version) (Decision, bool) {
 	if s.KeepOld != Forever && !promoted && !past(t.j.Settled, s.KeepOld, t.now) {
 		return t.wait(PhaseKeep, t.j.Settled.Add(s.KeepOld), "%s serves; the old version is kept for %s", v.ID, s.KeepOld), false
 	}
+	why, ok := t.o.Traffic.Only(v.ID, n.ready)
 	if t.o.Traffic.Absent {
-		if v.Available < n.ready {
-			return t.wait(PhaseKeep, time.Time{}, "%s", podsText(v, n.ready)), false
-		}
-	} else if why, ok := t.o.Traffic.Only(v.ID, n.ready); !ok {
-		return t.wait(PhaseKeep, time.Time{}, "the old version is kept: %s", why), false
+		why, ok = podsText(v, n.ready), v.Available >= n.ready
+	}
+	if !ok {
+		return s.slow(t, PhaseCleanup, v.Available, "the old version is kept: "+why), false
 	}
 	return Decision{}, true
 }
