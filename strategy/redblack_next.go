@@ -50,6 +50,11 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 		}
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(version)})
 	}
+	if v.ID == t.j.Baseline.Version && t.j.Settled.IsZero() {
+		if d, same := s.again(t, v); same {
+			return d
+		}
+	}
 	n.ready = min(n.ready, max(1, v.Desired)) // an autoscaler may lower it now
 	why, until, settled := t.settle(version, n.ready, s.Settle)
 	if !settled {
@@ -57,6 +62,19 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 	}
 	t.limits.Settled = true
 	return s.cleanup(t, n, v)
+}
+
+// again releases the version that is live already: it may need more pods, and
+// if nothing is left to do nothing is done.
+func (s RedBlack) again(t *turn, v Version) (Decision, bool) {
+	if want := t.j.Release.Replicas; v.Desired < want && !v.Autoscaled {
+		return t.act(PhaseDeploy, Action{Op: OpCreate, Version: v.ID, Replicas: want}), true
+	}
+	old, going := t.o.old(v.ID, "")
+	if _, ok := t.o.Traffic.Only(v.ID, max(1, v.Desired)); ok && len(t.j.Writes) == 0 && len(old) == 0 && going == 0 {
+		return t.end(Succeeded, true, v.ID+" already serves"), true
+	}
+	return Decision{}, false
 }
 
 // instant reports whether going back for a failing version is better than going

@@ -138,8 +138,11 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 // remove goes back to nothing.
 func (t *turn) remove(v Version, deadline deadlines) Decision {
 	t.limits = Limits{Nothing: true, Settled: true}
-	for name, route := range map[string][]Share{FrontLive: t.j.Baseline.Route, FrontPreview: t.j.Baseline.Preview} {
-		front := t.o.front(name)
+	for _, name := range []string{FrontLive, FrontPreview} {
+		front, route := t.o.front(name), t.j.Baseline.Route
+		if name == FrontPreview {
+			route = t.j.Baseline.Preview
+		}
 		if _, written := t.j.Writes["route/"+name]; written && front != nil && !front.Absent && !front.to(route) {
 			return t.act(PhaseRestore, Action{Op: OpRoute, Front: name, Route: route})
 		}

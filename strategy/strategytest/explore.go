@@ -129,7 +129,7 @@ func (s Scenario) play(d disturbance) *run {
 		return r
 	}
 	r.saved = r.journal
-	driver := strategy.Driver{Target: witness{c, r}, Decode: s.Decode}
+	driver := strategy.Driver{Target: witness{c, r}, Decode: pure(s.Decode, r)}
 	var resume time.Time
 	for ; r.steps < maxSteps; r.steps++ {
 		now := c.Now()
