@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"fmt"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -132,13 +133,7 @@ func (s *Server) DeleteBuild(job string, number int) error {
 func (s *Server) ExpireLeftItems() {
 	s.lock()
 	defer s.mu.Unlock()
-	var keep []*item
-	for _, it := range s.left {
-		if it.step == nil && !it.cancelled && it.build == nil {
-			keep = append(keep, it)
-		}
-	}
-	s.left = keep
+	s.left = slices.DeleteFunc(s.left, func(it *item) bool { return !it.unborn() })
 }
 
 // RewindQueueIDs lets the next queue item have the id next, as after a crash that lost the queue's file.
