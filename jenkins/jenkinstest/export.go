@@ -97,7 +97,7 @@ func (e *exporter) fieldsOf(v reflect.Value, p pruner, def int, first *bool) {
 			}
 			continue
 		}
-		child, ok := p.accept(name, visibilityOf(f, def))
+		child, ok := p.accept(name, visibilityOf(f, def), f.Tag.Get("inline") == "true")
 		if !ok {
 			continue
 		}
