@@ -176,7 +176,7 @@ func (c *call) showStage(b *Build, i int, st *stageRun, full bool) wfStageView {
 func (b *Build) paused(from, to, now time.Time) time.Duration {
 	var sum time.Duration
 	for _, r := range b.inputs {
-		if r.from.Before(from) || r.from.After(to) {
+		if r.from.Before(from) || !r.from.Before(to) {
 			continue
 		}
 		end := now
