@@ -148,6 +148,10 @@ func TestRequestsAreRecorded(t *testing.T) {
 		r := got[0]
 		require.Equal(t, []any{"POST", triggerShop, "delay=0sec", "k", "KEY=k", "admin", 201, true},
 			[]any{r.Method, r.Path, r.Query, r.Form.Get("KEY"), string(r.Body), r.User, r.Status, r.Done})
+		u.get("/api/json?depth=deep")
+		require.Contains(t, j.Requests()[1].Exception, "Depth parameter must be a number")
+		j.ForgetRequests()
+		u.get("/")
 		j.Fault(jenkinstest.Fault{Do: jenkinstest.Reset})
 		_, err := u.try("GET", "/api/json", nil)
 		require.Error(t, err)
@@ -157,9 +161,9 @@ func TestRequestsAreRecorded(t *testing.T) {
 			u.get("/api/json")
 		}
 		require.LessOrEqual(t, len(j.Requests()), 3)
-		require.Equal(t, 7, j.RequestCount())
+		require.Equal(t, 9, j.RequestCount())
 		j.ForgetRequests()
 		require.Empty(t, j.Requests())
-		require.Equal(t, 7, j.RequestCount())
+		require.Equal(t, 9, j.RequestCount())
 	})
 }

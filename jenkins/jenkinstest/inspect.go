@@ -98,11 +98,15 @@ func (s *Server) Queue() []ItemInfo {
 }
 
 // Trigger queues a build as a stranger would: somebody else, a schedule, a commit. The default quiet period holds. It
-// returns the id of the queue item, and whether the request was merged into an item that already waited.
+// returns the id of the queue item, and whether the request was merged into an item that already waited. It panics when
+// the job cannot be built or refuses the parameters.
 func (s *Server) Trigger(job string, params map[string]string, cause Cause) (id int64, merged bool) {
 	now := s.lock()
 	defer s.mu.Unlock()
 	n := s.mustFind(job)
+	if n.isFolder() || n.spec.Disabled {
+		panic("jenkinstest: job " + job + ": a folder or disabled, so it cannot be built")
+	}
 	values, err := bindMap(n.parameters(), params)
 	if err != nil {
 		panic("jenkinstest: job " + job + ": " + err.Error())

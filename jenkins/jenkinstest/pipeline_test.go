@@ -38,6 +38,7 @@ func TestStages(t *testing.T) {
 		require.Equal(t, "script returned exit code 1", u.json(w+"/describe", "stages", 2, "error", "message"))
 		id := u.json(w+"/describe?fullStages=true", "stages", 0, "stageFlowNodes", 0, "id").(string)
 		require.Equal(t, "Shell Script", u.json("/job/p/1/execution/node/"+id+"/wfapi/describe", "name"))
+		require.Equal(t, "[Pipeline] stage\n[Pipeline] { (Build)\nArchiving artifacts\n", u.json("/job/p/1/execution/node/"+id+"/wfapi/log", "text"))
 		require.Equal(t, "/ctx/job/p/1/artifact/a.txt", u.json(w+"/artifacts", 0, "url"))
 		require.Equal(t, "[]", u.get(w+"/pendingInputActions").body)
 		require.Equal(t, "null", u.get(w+"/nextPendingInputAction").body)

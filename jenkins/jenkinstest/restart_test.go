@@ -3,6 +3,7 @@ package jenkinstest_test
 import (
 	"context"
 	"errors"
+	"net/http/cookiejar"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,22 @@ func TestAwaitUpEnds(t *testing.T) {
 		session := u.get("/api/json").header.Get("X-Jenkins-Session")
 		j.Restart(jenkinstest.PlainRestart)
 		require.NotEqual(t, session, u.get("/api/json").header.Get("X-Jenkins-Session"))
+	})
+}
+
+func TestSessionsEndWithARestart(t *testing.T) {
+	bubble(t, jenkinstest.Options{}, func(t *testing.T, j *jenkinstest.Server, u *user) {
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		u.client.Jar, u.secret = jar, jenkinstest.AdminPassword
+		j.AddJob(shop())
+		u.header.Set("Jenkins-Crumb", u.json("/crumbIssuer/api/json", "crumb").(string))
+		require.Equal(t, 201, u.post(triggerShop, "KEY", "1").status)
+		j.Restart(jenkinstest.PlainRestart)
+		require.NoError(t, j.AwaitUp(t.Context()))
+		require.Equal(t, 403, u.post(triggerShop, "KEY", "2").status)
+		u.header.Set("Jenkins-Crumb", u.json("/crumbIssuer/api/json", "crumb").(string))
+		require.Equal(t, 201, u.post(triggerShop, "KEY", "2").status)
 	})
 }
 

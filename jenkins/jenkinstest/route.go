@@ -77,7 +77,7 @@ func (c *call) me(rest []string) *reply {
 type computersView struct {
 	Class     string         `json:"_class"`
 	Busy      int            `json:"busyExecutors"`
-	Computers []computerView `json:"computer"`
+	Computers []computerView `json:"computer" inline:"true"`
 	Name      string         `json:"displayName"`
 	Total     int            `json:"totalExecutors"`
 }
