@@ -61,11 +61,33 @@ func (j *job) end(c *stage.Ctx, h *Handle, f *follow, info buildInfo, a answer) 
 	if result == Success || result == Unstable && j.opts.AcceptUnstable {
 		return j.succeed(c, h, f, info)
 	}
+	if result == Aborted {
+		if st, ok, err := j.successor(c, h, f); ok || err != nil {
+			return st, err
+		}
+	}
 	var err error = &BuildError{Job: h.Job, Build: h.Build, Queue: h.Queue, Result: result, URL: info.URL}
 	if result == Aborted && a.session() == h.Session {
 		err = stage.Permanent(err)
 	}
 	return failed(stage.Detailed(err, j.tail(c, *h)))
+}
+
+// successor goes on with a later build of the same key. A Jenkins that crashes aborts freestyle builds, and puts the queue items of
+// builds that started less than a minute before back into the queue.
+func (j *job) successor(c *stage.Ctx, h *Handle, f *follow) (status, bool, error) {
+	s, err := j.scan(c, search{job: h.Job, match: j.again(*h), floor: h.Build})
+	if err != nil || !s.found() {
+		return status{}, false, err
+	}
+	old := h.Build
+	h.Build, h.URL, h.Queue, h.Log, h.Session = 0, "", s.queue, 0, s.session
+	if len(s.builds) > 0 {
+		h.Build, h.URL, h.Queue = s.builds[0].Number, s.builds[0].URL, s.builds[0].QueueID
+	}
+	f.reset()
+	c.Progress("job %s: build #%d was aborted, and Jenkins builds it again", h.Job, old)
+	return running(0, "build #%d was aborted, and Jenkins builds it again", old), true, nil
 }
 
 // drain reports the rest of the log. It may still grow for a moment after the end.

@@ -41,6 +41,15 @@ type follow struct {
 	fileless  time.Time         // since when archived files are missing
 }
 
+func newFollow() *follow { return &follow{stages: map[string]string{}, inputs: map[string]bool{}} }
+
+// reset forgets a build, for another one of the same key follows.
+func (f *follow) reset() {
+	used := f.used
+	*f = *newFollow()
+	f.used = used
+}
+
 // poll looks until something must be persisted or said, or the budget is used up.
 func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 	end := time.Now().Add(c.Budget())

@@ -32,7 +32,7 @@ func (j *job) following(key string) *follow {
 	f := j.follows[key]
 	if f == nil {
 		maps.DeleteFunc(j.follows, func(_ string, f *follow) bool { return now.Sub(f.used) > forgetAfter })
-		f = &follow{stages: map[string]string{}, inputs: map[string]bool{}}
+		f = newFollow()
 		j.follows[key] = f
 	}
 	f.used = now
