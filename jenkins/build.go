@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -81,6 +82,8 @@ var (
 	ErrFileMissing = errors.New("the build has no such archived file")
 	ErrTooLarge    = errors.New("the file is too large")
 	ErrFormat      = errors.New("the file cannot be understood")
+
+	errEmpty = fmt.Errorf("%w: it is empty", ErrFormat)
 )
 
 // An ArtifactError says which archived file of a build cannot be used, why, and what to do.
@@ -120,7 +123,18 @@ func (b Build) Open(ctx context.Context, path string) (content io.ReadCloser, si
 	if err != nil {
 		return nil, 0, err
 	}
+	if isPage(resp) && !sameOrigin(resp.Request.URL, b.c.r.base) {
+		resp.Body.Close()
+		e := b.c.r.statusError(req, answer{status: resp.StatusCode, header: resp.Header})
+		e.Err = fmt.Errorf("redirected to a page on %s, probably to log in", resp.Request.URL.Host)
+		return nil, 0, e
+	}
 	return resp.Body, resp.ContentLength, nil
+}
+
+func isPage(resp *http.Response) bool {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return kind == "text/html"
 }
 
 // Download writes an archived file to w, in constant memory, and returns its digest and its size in bytes. A file of more than limit

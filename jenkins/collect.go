@@ -53,6 +53,9 @@ func (j *job) image(ctx context.Context, b Build, img Image, files []string) (ar
 	if err != nil {
 		return artifact.Artifact{}, err
 	}
+	if len(data) == 0 {
+		return artifact.Artifact{}, b.fileError(found[0], errEmpty, "")
+	}
 	a, err := img.artifact(data)
 	switch {
 	case errors.Is(err, artifact.ErrNoDigest):

@@ -121,7 +121,7 @@ func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (statu
 	if !errors.As(err, &missing) {
 		return status{}, err
 	}
-	if !errors.Is(err, ErrFileMissing) {
+	if !errors.Is(err, ErrFileMissing) && !errors.Is(err, errEmpty) {
 		return failed(stage.Permanent(err))
 	}
 	now := time.Now()

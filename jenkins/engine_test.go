@@ -256,18 +256,18 @@ func (k *killer) RoundTrip(r *http.Request) (*http.Response, error) {
 	case !now:
 		return nil, errKilled
 	}
-	orphan := r.Clone(context.WithoutCancel(r.Context()))
-	switch k.how {
-	case dieAfter:
-		if resp, err := k.next.RoundTrip(orphan); err == nil {
+	orphan := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 20*time.Second)
+		defer cancel()
+		if resp, err := k.next.RoundTrip(r.Clone(ctx)); err == nil {
 			resp.Body.Close()
 		}
+	}
+	switch k.how {
+	case dieAfter:
+		orphan()
 	case dieLate:
-		time.AfterFunc(k.late, func() {
-			if resp, err := k.next.RoundTrip(orphan); err == nil {
-				resp.Body.Close()
-			}
-		})
+		time.AfterFunc(k.late, orphan)
 	}
 	k.die()
 	return nil, errKilled

@@ -212,6 +212,7 @@ func (r *requester) roundTrip(ctx context.Context, req request, target *url.URL,
 	if err != nil {
 		return nil, r.requestError(ctx, req, err)
 	}
+	resp.Request = h // which not every Transport sets
 	if s := resp.Header.Get("X-Jenkins-Session"); s != "" && ours {
 		r.mu.Lock()
 		r.session = s
