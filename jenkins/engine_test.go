@@ -62,6 +62,7 @@ type engine struct {
 	done     bool
 	set      artifact.Set
 	err      error
+	orphans  sync.WaitGroup // requests of dead processes that are still under way
 	lives    int
 	calls    int
 	mu       sync.Mutex
@@ -88,7 +89,7 @@ func (e *engine) start(ctx context.Context) *process {
 	if e.kill != nil {
 		k = e.kill()
 	}
-	k.next, k.die = e.s.Transport(), func() { cancel(errKilled) }
+	k.next, k.die, k.orphans = e.s.Transport(), func() { cancel(errKilled) }, &e.orphans
 	c, err := jenkins.New(jenkins.Options{URL: e.s.URL(), User: jenkinstest.AdminUser, Token: jenkinstest.AdminToken, Transport: k})
 	require.NoError(e.t, err)
 	job, err := jenkins.NewJob(c, e.name, params, e.opts)
@@ -119,6 +120,7 @@ func (e *engine) run(ctx context.Context) {
 			e.t.Fatal("no end")
 		}
 	}
+	e.orphans.Wait()
 }
 
 func (p *process) live() {
@@ -229,6 +231,8 @@ type killer struct {
 	late time.Duration // for dieLate
 	die  func()
 
+	orphans *sync.WaitGroup
+
 	mu    sync.Mutex
 	count int
 	dead  bool
@@ -267,7 +271,10 @@ func (k *killer) RoundTrip(r *http.Request) (*http.Response, error) {
 	case dieAfter:
 		orphan()
 	case dieLate:
-		time.AfterFunc(k.late, orphan)
+		k.orphans.Go(func() {
+			time.Sleep(k.late)
+			orphan()
+		})
 	}
 	k.die()
 	return nil, errKilled
