@@ -205,4 +205,3 @@ func (j *job) tail(ctx context.Context, h Handle) string {
 	}
 	return strings.Join(lines[keep:], "\n")
 }
-

@@ -329,3 +329,5 @@ func (e *engine) lines(substr string) int {
 	}
 	return n
 }
+
+func asError[T error](err error, target *T) bool { return errors.As(err, target) }

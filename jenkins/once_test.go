@@ -136,11 +136,21 @@ func TestOneBuildInRandomSchedules(t *testing.T) {
 	if testing.Short() {
 		seeds = 300
 	}
-	for seed := range seeds {
-		synctest.Test(t, func(t *testing.T) { randomSchedule(t, uint64(seed)) })
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
+	const shards = 4
+	for shard := range shards {
+		t.Run(fmt.Sprint(shard), func(t *testing.T) {
+			t.Parallel()
+			for seed := shard; seed < seeds && !t.Failed(); seed += shards {
+				synctest.Test(t, func(t *testing.T) {
+					defer func() {
+						if t.Failed() {
+							t.Logf("seed %d", seed)
+						}
+					}()
+					randomSchedule(t, uint64(seed))
+				})
+			}
+		})
 	}
 }
 
@@ -153,7 +163,7 @@ func randomSchedule(t *testing.T, seed uint64) {
 	if rnd.IntN(2) == 0 {
 		job.Kind = jenkinstest.Pipeline
 	}
-	took := span(90 * time.Second)
+	took := span(40 * time.Second)
 	job.Build = func(b *jenkinstest.Build) {
 		b.Log("building %s", b.Param("TAG"))
 		b.Sleep(took)

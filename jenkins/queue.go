@@ -59,10 +59,10 @@ func (e *LostError) Error() string {
 	}
 	why := "it was deleted; let the job keep builds longer than a release takes"
 	if e.Restarted {
-		why = "Jenkins crashed before it saved its queue, so the build never ran; it can be started again"
+		why = "Jenkins restarted without saving its queue, so the build never ran; it can be started again"
 	}
 	if e.Restarted && e.Build > 0 {
-		why = "it was deleted, or lost when Jenkins crashed"
+		why = "it was deleted, or lost when Jenkins restarted"
 	}
 	return fmt.Sprintf("jenkins: job %s: %s is lost: %s", e.Job, what, why)
 }
