@@ -1,0 +1,2 @@
+// Package jenkins TBD.
+package jenkins
