@@ -39,7 +39,7 @@ func bind(objects []*unstructured.Unstructured, set artifact.Set) error {
 	for _, u := range objects {
 		for _, spec := range podSpecs(u) {
 			for _, list := range []string{"initContainers", "containers"} {
-				for _, c := range maps(spec, list) {
+				for _, c := range items(spec, list) {
 					if err := bindContainer(u, c, images, used); err != nil {
 						errs = append(errs, err)
 					}

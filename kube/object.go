@@ -69,7 +69,7 @@ func boolean(obj map[string]any, path ...string) bool {
 	return b
 }
 
-func maps(obj map[string]any, path ...string) []map[string]any {
+func items(obj map[string]any, path ...string) []map[string]any {
 	v, _, _ := unstructured.NestedFieldNoCopy(obj, path...)
 	list, _ := v.([]any)
 	out := make([]map[string]any, 0, len(list))

@@ -97,7 +97,7 @@ func observed(u *unstructured.Unstructured) bool {
 // condition returns status, reason and message of a condition; status is empty
 // if there is none.
 func condition(u *unstructured.Unstructured, kind string) (status, reason, message string) {
-	for _, c := range maps(u.Object, "status", "conditions") {
+	for _, c := range items(u.Object, "status", "conditions") {
 		if str(c, "type") == kind {
 			return str(c, "status"), str(c, "reason"), str(c, "message")
 		}
@@ -120,7 +120,7 @@ func custom(u *unstructured.Unstructured) Readiness {
 			return waiting("its controller has not seen generation %d", u.GetGeneration())
 		}
 	}
-	for _, c := range maps(u.Object, "status", "conditions") {
+	for _, c := range items(u.Object, "status", "conditions") {
 		if g := integerOr(u.GetGeneration(), c, "observedGeneration"); g < u.GetGeneration() {
 			return waiting("condition %s is about generation %d", str(c, "type"), g)
 		}

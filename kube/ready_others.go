@@ -16,7 +16,7 @@ func claimReady(u *unstructured.Unstructured) Readiness {
 // serviceReady: core/v1 ServiceStatus; a LoadBalancer has an address, which
 // kstatus core.go (serviceConditions) does not ask for.
 func serviceReady(u *unstructured.Unstructured) Readiness {
-	if str(u.Object, "spec", "type") == "LoadBalancer" && len(maps(u.Object, "status", "loadBalancer", "ingress")) == 0 {
+	if str(u.Object, "spec", "type") == "LoadBalancer" && len(items(u.Object, "status", "loadBalancer", "ingress")) == 0 {
 		return waiting("the load balancer has no address yet")
 	}
 	return ready()
@@ -24,7 +24,7 @@ func serviceReady(u *unstructured.Unstructured) Readiness {
 
 // ingressAddress is the rule for Ingresses whose controller writes addresses.
 func ingressAddress(u *unstructured.Unstructured) Readiness {
-	if len(maps(u.Object, "status", "loadBalancer", "ingress")) == 0 {
+	if len(items(u.Object, "status", "loadBalancer", "ingress")) == 0 {
 		return waiting("its controller has given it no address yet")
 	}
 	return ready()

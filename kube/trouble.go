@@ -75,14 +75,14 @@ func podTrouble(pod *unstructured.Unstructured) (trouble, bool) {
 		t.class, t.reason, t.message = "crash", orText(str(pod.Object, "status", "reason"), "Failed"), str(pod.Object, "status", "message")
 		return t, true
 	}
-	for _, c := range maps(pod.Object, "status", "conditions") {
+	for _, c := range items(pod.Object, "status", "conditions") {
 		if str(c, "type") == "PodScheduled" && str(c, "status") == "False" && str(c, "reason") == "Unschedulable" {
 			t.class, t.reason, t.message = "unschedulable", "Unschedulable", str(c, "message")
 			return t, true
 		}
 	}
 	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
-		for _, c := range maps(pod.Object, "status", list) {
+		for _, c := range items(pod.Object, "status", list) {
 			reason := str(c, "state", "waiting", "reason")
 			class := waitingClass[reason]
 			if class == "" {
@@ -126,7 +126,7 @@ func workloadTrouble(u *unstructured.Unstructured) (trouble, bool) {
 	if integer(u.Object, "status", "observedGeneration") < u.GetGeneration() {
 		return t, false
 	}
-	for _, c := range maps(u.Object, "status", "conditions") {
+	for _, c := range items(u.Object, "status", "conditions") {
 		kind, status, reason := str(c, "type"), str(c, "status"), str(c, "reason")
 		switch {
 		case kind == "ReplicaFailure" && status == "True":
