@@ -100,8 +100,8 @@ func (t *turn) signalled() {
 	}
 }
 
-// overdue reports whether the phase has got no further for d, or the rollout
-// has gone on for longer than total. Holds and pauses stop the clocks.
+// overdue reports whether the phase has got no further for d, or the way there
+// (or the way back) has taken longer than total. Holds and pauses stop the clocks.
 func (t *turn) overdue(d, total time.Duration) (string, bool) {
 	at := t.due(d, total)
 	if at.IsZero() || t.now.Before(at) {
@@ -110,7 +110,7 @@ func (t *turn) overdue(d, total time.Duration) (string, bool) {
 	if past(t.j.Progress, d, t.now) {
 		return fmt.Sprintf("no progress for %s", d), true
 	}
-	return fmt.Sprintf("not verified within %s", total), true
+	return fmt.Sprintf("not there within %s", total), true
 }
 
 // due is when overdue will be true; zero means never.
@@ -119,10 +119,13 @@ func (t *turn) due(d, total time.Duration) time.Time {
 		return time.Time{}
 	}
 	at := after(t.j.Progress, d)
-	if t.j.Back != nil {
-		return at
-	}
 	end := after(t.j.Started.Add(t.idle()), total)
+	switch {
+	case t.j.Back != nil:
+		end = after(t.j.Back.At, total)
+	case !t.j.Verified.IsZero():
+		end = time.Time{} // what has been verified once was in time
+	}
 	if at.IsZero() || !end.IsZero() && end.Before(at) {
 		return end
 	}
@@ -176,7 +179,7 @@ func (t *turn) pause(p Phase, d time.Duration) (Decision, bool) {
 func (t *turn) settle(version string, ready int, d time.Duration) (why string, until time.Time, ok bool) {
 	if t.o.Traffic.Absent {
 		t.j.Propagated = orTime(t.j.Propagated, t.now)
-		t.j.Settled = orTime(t.j.Settled, t.now)
+		t.verified()
 		return "", time.Time{}, true
 	}
 	if !t.j.Settled.IsZero() {
@@ -190,8 +193,16 @@ func (t *turn) settle(version string, ready int, d time.Duration) (why string, u
 	if !past(t.j.Propagated, d, t.now) {
 		return "", t.j.Propagated.Add(d), false
 	}
-	t.j.Settled = orTime(t.j.Settled, t.now)
+	t.verified()
 	return "", time.Time{}, true
+}
+
+// verified notes that the traffic has settled.
+func (t *turn) verified() {
+	t.j.Settled = orTime(t.j.Settled, t.now)
+	if t.j.Back == nil {
+		t.j.Verified = orTime(t.j.Verified, t.now)
+	}
 }
 
 func orTime(t, d time.Time) time.Time {

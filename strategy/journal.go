@@ -31,6 +31,7 @@ type Journal struct {
 	Idle     time.Duration `json:"idle,omitempty"`    // time spent in pauses and holds, which no deadline counts
 
 	Propagated time.Time `json:"propagated,omitzero"` // since when the traffic has been seen where it was sent
+	Verified   time.Time `json:"verified,omitzero"`   // when the new version was first verified to carry the traffic
 	Settled    time.Time `json:"settled,omitzero"`    // when that had held for the settle time
 	Pauses     []Pause   `json:"pauses,omitempty"`    // that have begun
 

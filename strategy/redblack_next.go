@@ -14,7 +14,7 @@ func (s RedBlack) Next(o Observation, j Journal, now time.Time) Decision {
 			return d
 		}
 	}
-	return t.restore(n, s.Settle, s.ProgressDeadline)
+	return t.restore(n, s.Settle, s.deadlines())
 }
 
 // size is what the rollout needs in pods.
@@ -40,7 +40,7 @@ func (s RedBlack) size(t *turn) size {
 func (s RedBlack) forward(t *turn, n size) Decision {
 	version := t.j.Release.Version
 	v, _ := t.o.Version(version)
-	if p := v.Problem; p != nil && p.Permanent && t.j.Phase != PhaseCleanup {
+	if p := v.Problem; p != nil && p.Permanent && t.instant() {
 		t.back(Failed, "version "+version+": "+p.String(), p)
 		return Decision{}
 	}
@@ -50,6 +50,11 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 		}
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(version)})
 	}
+	if v.ID == t.j.Baseline.Version && t.j.Settled.IsZero() {
+		if d, same := s.again(t, v); same {
+			return d
+		}
+	}
 	n.ready = min(n.ready, max(1, v.Desired)) // an autoscaler may lower it now
 	why, until, settled := t.settle(version, n.ready, s.Settle)
 	if !settled {
@@ -57,6 +62,28 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 	}
 	t.limits.Settled = true
 	return s.cleanup(t, n, v)
+}
+
+// again releases the version that is live already: it may need more pods, and
+// if nothing is left to do nothing is done.
+func (s RedBlack) again(t *turn, v Version) (Decision, bool) {
+	if want := t.j.Release.Replicas; v.Desired < want && !v.Autoscaled {
+		return t.act(PhaseDeploy, Action{Op: OpCreate, Version: v.ID, Replicas: want}), true
+	}
+	old, going := t.o.old(v.ID, "")
+	if _, ok := t.o.Traffic.Only(v.ID, max(1, v.Desired)); ok && len(t.j.Writes) == 0 && len(old) == 0 && going == 0 {
+		return t.end(Succeeded, true, v.ID+" already serves"), true
+	}
+	return Decision{}, false
+}
+
+// instant reports whether going back for a failing version is better than going
+// on: until the traffic has settled, and then as long as the old version has its
+// pods.
+func (t *turn) instant() bool {
+	b := t.j.Baseline
+	base, _ := t.o.Version(b.Version)
+	return t.j.Settled.IsZero() || b.Version != t.j.Release.Version && b.Desired > 0 && base.Desired >= b.Desired
 }
 
 // switched reports whether the traffic has been sent to version.
@@ -117,8 +144,10 @@ func (s RedBlack) preview(t *turn, v Version) (Decision, bool) {
 
 // slow waits for something that has a deadline; got is how far it has come.
 func (s RedBlack) slow(t *turn, p Phase, got int, why string) Decision {
-	return t.slow(p, got, why, s.ProgressDeadline, s.Deadline)
+	return t.slow(p, got, why, s.deadlines())
 }
+
+func (s RedBlack) deadlines() deadlines { return deadlines{s.ProgressDeadline, s.Deadline} }
 
 // arriving waits until the traffic is where it was sent, and stays.
 func (s RedBlack) arriving(t *turn, version, why string, until time.Time) Decision {
@@ -161,12 +190,12 @@ func (s RedBlack) keep(t *turn, n size, v Version) (Decision, bool) {
 	if s.KeepOld != Forever && !promoted && !past(t.j.Settled, s.KeepOld, t.now) {
 		return t.wait(PhaseKeep, t.j.Settled.Add(s.KeepOld), "%s serves; the old version is kept for %s", v.ID, s.KeepOld), false
 	}
+	why, ok := t.o.Traffic.Only(v.ID, n.ready)
 	if t.o.Traffic.Absent {
-		if v.Available < n.ready {
-			return t.wait(PhaseKeep, time.Time{}, "%s", podsText(v, n.ready)), false
-		}
-	} else if why, ok := t.o.Traffic.Only(v.ID, n.ready); !ok {
-		return t.wait(PhaseKeep, time.Time{}, "the old version is kept: %s", why), false
+		why, ok = podsText(v, n.ready), v.Available >= n.ready
+	}
+	if !ok {
+		return s.slow(t, PhaseCleanup, v.Available, "the old version is kept: "+why), false
 	}
 	return Decision{}, true
 }

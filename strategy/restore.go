@@ -5,17 +5,20 @@ import (
 	"time"
 )
 
+// deadlines are those of a strategy.
+type deadlines struct{ progress, total time.Duration }
+
 // slow waits for something that has a deadline; got is how far it has come. At
 // the deadline the rollout turns back.
-func (t *turn) slow(p Phase, got int, why string, d, total time.Duration) Decision {
+func (t *turn) slow(p Phase, got int, why string, d deadlines) Decision {
 	t.enter(p)
 	t.advanced(got)
-	if late, ok := t.overdue(d, total); ok {
+	if late, ok := t.overdue(d.progress, d.total); ok {
 		v, _ := t.o.Version(t.j.Release.Version)
 		t.back(Failed, why+": "+late, v.Problem)
 		return Decision{}
 	}
-	return t.wait(p, t.due(d, total), "%s", why)
+	return t.wait(p, t.due(d.progress, d.total), "%s", why)
 }
 
 // lenient waits for the end of something that cannot fail the rollout any more.
@@ -53,7 +56,7 @@ func podsText(v Version, need int) string {
 // restore goes back to the baseline of versions side by side and verifies it.
 // It looks at what is there, not at what was done, so that it is right after any
 // crash: capacity first, then the traffic, then everything else.
-func (t *turn) restore(n size, settle, deadline time.Duration) Decision {
+func (t *turn) restore(n size, settle time.Duration, deadline deadlines) Decision {
 	b, v := t.j.Baseline, t.release()
 	if len(t.j.Writes) == 0 {
 		return t.end(t.j.Back.Outcome, true, t.j.Back.Reason)
@@ -84,7 +87,7 @@ func (t *turn) restore(n size, settle, deadline time.Duration) Decision {
 
 // routeBack sends the traffic to the baseline as soon as that is no worse than
 // where it is.
-func (t *turn) routeBack(base, v Version, floor int, deadline time.Duration) (Decision, bool) {
+func (t *turn) routeBack(base, v Version, floor int, deadline deadlines) (Decision, bool) {
 	need := floor
 	if !t.o.Traffic.Absent {
 		need = max(1, min(floor, serving(t.o)))
@@ -104,7 +107,7 @@ func (t *turn) routeBack(base, v Version, floor int, deadline time.Duration) (De
 }
 
 // tidy removes what the rollout brought once the traffic is back.
-func (t *turn) tidy(base, v Version, deadline time.Duration) Decision {
+func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 	b := t.j.Baseline
 	if _, shown := t.j.Writes["route/"+FrontPreview]; shown && t.o.Preview != nil {
 		if route := t.servable(b.Preview); !t.o.Preview.to(route) {
@@ -133,10 +136,13 @@ func (t *turn) tidy(base, v Version, deadline time.Duration) Decision {
 }
 
 // remove goes back to nothing.
-func (t *turn) remove(v Version, deadline time.Duration) Decision {
+func (t *turn) remove(v Version, deadline deadlines) Decision {
 	t.limits = Limits{Nothing: true, Settled: true}
-	for name, route := range map[string][]Share{FrontLive: t.j.Baseline.Route, FrontPreview: t.j.Baseline.Preview} {
-		front := t.o.front(name)
+	for _, name := range []string{FrontLive, FrontPreview} {
+		front, route := t.o.front(name), t.j.Baseline.Route
+		if name == FrontPreview {
+			route = t.j.Baseline.Preview
+		}
 		if _, written := t.j.Writes["route/"+name]; written && front != nil && !front.Absent && !front.to(route) {
 			return t.act(PhaseRestore, Action{Op: OpRoute, Front: name, Route: route})
 		}
@@ -166,12 +172,12 @@ func (t *turn) servable(route []Share) []Share {
 }
 
 // stuck waits on the way back; at the deadline the rollout ends unrestored.
-func (t *turn) stuck(deadline time.Duration, why string) Decision {
+func (t *turn) stuck(deadline deadlines, why string) Decision {
 	t.enter(PhaseRestore)
-	if late, ok := t.overdue(deadline, Forever); ok {
+	if late, ok := t.overdue(deadline.progress, deadline.total); ok {
 		return t.end(t.j.Back.Outcome, false, t.j.Back.Reason+"; going back: "+why+": "+late)
 	}
-	return t.wait(PhaseRestore, t.due(deadline, Forever), "going back (%s): %s", t.j.Back.Reason, why)
+	return t.wait(PhaseRestore, t.due(deadline.progress, deadline.total), "going back (%s): %s", t.j.Back.Reason, why)
 }
 
 // release is the version that is being released.

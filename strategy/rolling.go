@@ -23,8 +23,10 @@ type Rolling struct {
 	// Zero means what the manifest says.
 	MinReady time.Duration
 	// PauseAt stops the rollout once so many pods of the new version are
-	// available, rounded up. The controller may go a little further before it
-	// stops. Zero means no pause.
+	// available, rounded up. The platform's controller is asked to stop when that
+	// is seen: it may go a little further, and while nobody looks (the releasing
+	// process is down) it goes on. Use RedBlack where a pause must not be missed.
+	// Zero means no pause.
 	PauseAt Amount
 	// PauseFor is how long the rollout stops at PauseAt; Promote ends it early.
 	// Zero means until Promote.

@@ -29,6 +29,8 @@ func (s Rolling) update(version string, replicas int, paused bool) Action {
 	}}
 }
 
+func (s Rolling) deadlines() deadlines { return deadlines{s.ProgressDeadline, s.Deadline} }
+
 func finite(d time.Duration) time.Duration {
 	if d == Forever {
 		return 0
@@ -69,7 +71,7 @@ func (s Rolling) forward(t *turn) Decision {
 		return d
 	}
 	if !t.o.rolledOut(v, total) {
-		return t.slow(PhaseDeploy, v.Available, s.text(t.o, v, total), s.ProgressDeadline, s.Deadline)
+		return t.slow(PhaseDeploy, v.Available, s.text(t.o, v, total), s.deadlines())
 	}
 	if t.unpinned() {
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(AnyVersion)})
@@ -79,7 +81,7 @@ func (s Rolling) forward(t *turn) Decision {
 	case settled:
 		return t.end(Succeeded, true, v.ID+" serves")
 	case why != "":
-		return t.slow(PhasePropagate, t.o.Traffic.Ready(v.ID), why, s.ProgressDeadline, s.Deadline)
+		return t.slow(PhasePropagate, t.o.Traffic.Ready(v.ID), why, s.deadlines())
 	default:
 		return t.wait(PhaseSettle, until, "the traffic is at %s and must stay there for %s", v.ID, s.Settle)
 	}
@@ -167,7 +169,7 @@ func (s Rolling) restore(t *turn) Decision {
 	}
 	t.enter(PhaseRestore)
 	if b.Version == "" {
-		return t.remove(v, s.ProgressDeadline)
+		return t.remove(v, s.deadlines())
 	}
 	base, _ := t.o.Version(b.Version)
 	n := t.o.Native
@@ -185,7 +187,7 @@ func (s Rolling) restore(t *turn) Decision {
 		return t.act(PhaseRestore, a)
 	}
 	if !t.o.rolledBack(base, b.Ready) {
-		return t.stuck(s.ProgressDeadline, s.text(t.o, base, b.Ready))
+		return t.stuck(s.deadlines(), s.text(t.o, base, b.Ready))
 	}
 	if route := t.servable(b.Route); len(route) > 0 && !t.o.Traffic.Absent && !t.o.Traffic.to(route) {
 		return t.act(PhaseRestore, Action{Op: OpRoute, Route: route})
@@ -193,7 +195,7 @@ func (s Rolling) restore(t *turn) Decision {
 	why, until, settled := t.settle(base.ID, b.Ready, s.Settle)
 	switch {
 	case why != "":
-		return t.stuck(s.ProgressDeadline, why)
+		return t.stuck(s.deadlines(), why)
 	case !settled:
 		return t.wait(PhaseRestore, until, "the traffic is back at %s and must stay there for %s", base.ID, s.Settle)
 	case b.Native.Paused && !n.Paused && b.Native.Version == base.ID:
