@@ -1,0 +1,64 @@
+package kube_test
+
+import (
+	"context"
+	"maps"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+func (w *world) typed() kubernetes.Interface {
+	c, err := kubernetes.NewForConfig(w.k.Config())
+	require.NoError(w.t, err)
+	return c
+}
+
+// name tells which state of the image a pod runs.
+func (w *world) name(p *corev1.Pod) string {
+	for _, name := range []string{"v1", "v2", "v3", "bad"} {
+		if p.Spec.Containers[0].Image == "registry.test/shop/web@"+digest(name).String() {
+			return name
+		}
+	}
+	return p.Spec.Containers[0].Image
+}
+
+func (w *world) pods() map[string]*corev1.Pod {
+	list, err := w.typed().CoreV1().Pods("shop").List(context.Background(), metav1.ListOptions{})
+	require.NoError(w.t, err)
+	out := map[string]*corev1.Pod{}
+	for i := range list.Items {
+		out[list.Items[i].Name] = &list.Items[i]
+	}
+	return out
+}
+
+// running counts the pods of each image that are not going away.
+func (w *world) running() map[string]int {
+	out := map[string]int{}
+	for p := range maps.Values(w.pods()) {
+		if p.DeletionTimestamp == nil {
+			out[w.name(p)]++
+		}
+	}
+	return out
+}
+
+// serving counts the ready addresses of the Service by image.
+func (w *world) serving() map[string]int {
+	pods := w.pods()
+	list, err := w.typed().DiscoveryV1().EndpointSlices("shop").List(context.Background(), metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=shop"})
+	require.NoError(w.t, err)
+	out := map[string]int{}
+	for _, s := range list.Items {
+		for _, e := range s.Endpoints {
+			if e.Conditions.Ready != nil && *e.Conditions.Ready && e.TargetRef != nil && pods[e.TargetRef.Name] != nil {
+				out[w.name(pods[e.TargetRef.Name])]++
+			}
+		}
+	}
+	return out
+}
