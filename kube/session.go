@@ -59,6 +59,16 @@ func (c *Cluster) session(ctx context.Context, key, ns string) *session {
 	return s
 }
 
+// endSession ends the session of a release, if this process has one.
+func (c *Cluster) endSession(key string) {
+	c.mu.Lock()
+	s := c.sessions[key]
+	c.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
+}
+
 // close gives the watches back and waits until those that nobody else holds
 // have ended. It may be called more than once.
 func (s *session) close() {

@@ -21,6 +21,9 @@ import (
 // the claim is written. Every refusal is permanent; ErrBusy is not.
 func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	h, err := a.start(c, in)
+	if err != nil && a.Cluster != nil {
+		a.Cluster.endSession(c.Key())
+	}
 	if errors.Is(err, ErrBusy) {
 		return Handle{}, stage.RetryAfter(10*time.Second, err)
 	}
@@ -66,7 +69,11 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.survey(c, &h, r); err != nil {
 		return Handle{}, err
 	}
-	return h, a.writeClaim(c, held, &h, false)
+	if err := a.writeClaim(c, held, &h, false); err != nil {
+		return Handle{}, err
+	}
+	a.Cluster.session(c, h.Key, a.Namespace)
+	return h, nil
 }
 
 // survey records the baseline and finds out by dry run what the API server

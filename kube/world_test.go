@@ -3,7 +3,9 @@ package kube_test
 import (
 	"context"
 	"maps"
+	"strings"
 
+	"github.com/gennaker/gennaker/kube"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,6 +60,53 @@ func (w *world) serving() map[string]int {
 			if e.Conditions.Ready != nil && *e.Conditions.Ready && e.TargetRef != nil && pods[e.TargetRef.Name] != nil {
 				out[w.name(pods[e.TargetRef.Name])]++
 			}
+		}
+	}
+	return out
+}
+
+// picture is what people would compare after a rollback: the specifications,
+// labels and annotations of everything but the bookkeeping.
+func (w *world) picture() map[string]any {
+	ctx := context.Background()
+	out := map[string]any{}
+	note := func(kind string, m metav1.ObjectMeta, spec any) {
+		notes := map[string]string{}
+		for k, v := range m.Annotations {
+			if !strings.HasPrefix(k, kube.Prefix) && !strings.HasPrefix(k, "deployment.kubernetes.io/") {
+				notes[k] = v
+			}
+		}
+		out[kind+" "+m.Name] = []any{m.Labels, notes, spec}
+	}
+	c := w.typed()
+	deployments, err := c.AppsV1().Deployments("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, d := range deployments.Items {
+		note("Deployment", d.ObjectMeta, d.Spec)
+	}
+	services, err := c.CoreV1().Services("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, s := range services.Items {
+		note("Service", s.ObjectMeta, s.Spec)
+	}
+	ingresses, err := c.NetworkingV1().Ingresses("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, i := range ingresses.Items {
+		note("Ingress", i.ObjectMeta, i.Spec)
+	}
+	configs, err := c.CoreV1().ConfigMaps("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, m := range configs.Items {
+		if !strings.HasPrefix(m.Name, "gennaker-") && m.Name != "kube-root-ca.crt" {
+			note("ConfigMap", m.ObjectMeta, m.Data)
+		}
+	}
+	secrets, err := c.CoreV1().Secrets("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, m := range secrets.Items {
+		if !strings.HasPrefix(m.Name, "gennaker-") {
+			note("Secret", m.ObjectMeta, m.Data)
 		}
 	}
 	return out
