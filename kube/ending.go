@@ -125,6 +125,16 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if h.Phase == Done {
 		return nil
 	}
+	if err := a.Check(); err != nil {
+		return stage.Permanent(err)
+	}
+	held, err := a.readClaim(c)
+	if err != nil {
+		return final(err)
+	}
+	if held.Release != h.Key || held.Ended {
+		return nil // it has ended, and perhaps others have come since
+	}
 	return a.back(c, &h, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
 }
 
@@ -163,6 +173,9 @@ func (a App) back(c *stage.Ctx, h *Handle, signal strategy.Signal) error {
 		return final(err)
 	}
 	defer rel.target.s.close()
+	if h.Journal.Outcome == strategy.Succeeded {
+		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
+	}
 	if h.Journal, err = h.Journal.Signal(signal); err != nil {
 		return stage.Permanent(err)
 	}

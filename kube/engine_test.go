@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,9 @@ spec:
   - host: shop.example.com
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}]}
 `
+
+// smallYAML is the same with one pod, for the tests that run it a hundred times.
+var smallYAML = strings.Replace(shopYAML, "replicas: 3", "replicas: 1", 1)
 
 // world is a cluster in memory whose pods behave as their image was told to.
 type world struct {

@@ -64,7 +64,9 @@ type Handle struct {
 	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were
 	Cause     string           `json:"cause,omitempty"`     // why the release turned back, if not because of the workload
 	Detail    string           `json:"detail,omitempty"`    // evidence for it
-	Trouble   *Trouble         `json:"trouble,omitempty"`   // what is wrong with the workload
+	// Unrestored is why the baseline could not be restored or verified.
+	Unrestored string   `json:"unrestored,omitempty"`
+	Trouble    *Trouble `json:"trouble,omitempty"` // what is wrong with the workload
 }
 
 // Front is a Service that leads to the workload, as it was before the release.

@@ -244,13 +244,13 @@ func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[sta
 		return stage.Status[stage.Release]{}, err
 	}
 	h := rel.h
-	h.Cause = (&RollbackError{Cause: h.failure(), Err: err}).Error()
+	h.Unrestored = err.Error()
 	h.Journal.Restored = false
 	if h.Journal.Outcome == "" {
 		h.Journal.Outcome, h.Journal.Reason = strategy.Failed, err.Error()
 	}
 	h.enter(Done)
-	return next("%s", h.Cause), nil
+	return next("the baseline is not restored: %v", err), nil
 }
 
 // end notes the end in the cluster and reports it.

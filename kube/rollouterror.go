@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,12 +35,18 @@ func (e *RolloutError) Error() string {
 		if t.Message != "" {
 			fmt.Fprintf(&b, ": %s", t.Message)
 		}
-		if e.Restored {
-			b.WriteString("; the baseline is restored and verified")
-		}
-		return b.String()
+	} else {
+		fmt.Fprintf(&b, "%v", e.Err)
 	}
-	fmt.Fprintf(&b, "%v", e.Err)
+	var told *strategy.Error
+	switch {
+	case errors.As(e.Err, &told) && e.Trouble.Object == "":
+		// It says itself what became of the baseline.
+	case e.Restored:
+		b.WriteString("; the baseline is restored and verified")
+	default:
+		b.WriteString("; the baseline is NOT restored: look at the target before the next release")
+	}
 	return b.String()
 }
 
@@ -52,34 +59,24 @@ func (e *RolloutError) Permanent() bool { return true }
 // Detail returns the evidence.
 func (e *RolloutError) Detail() string { return e.Evidence }
 
-// causeError is why a release turned back, as text that survived in its handle.
-type causeError struct {
-	text     string
-	rollout  error
-	restored bool
-}
-
-func (e *causeError) Error() string {
-	if e.restored {
-		return e.text + "; the baseline is restored and verified"
-	}
-	return e.text + "; the baseline is NOT restored: look at the target before the next release"
-}
-
-func (e *causeError) Unwrap() error { return e.rollout }
-
 // failure is the typed end of a release that turned back.
 func (h *Handle) failure() error {
-	e := &RolloutError{App: h.App, Version: h.Version, Restored: h.Journal.Restored, Err: h.Journal.Err()}
+	e := &RolloutError{App: h.App, Version: h.Version, Restored: h.Journal.Restored && h.Unrestored == "", Err: h.Journal.Err()}
 	if h.Trouble != nil {
 		e.Trouble = *h.Trouble
 	}
-	if se, ok := e.Err.(*strategy.Error); ok {
+	var se *strategy.Error
+	if errors.As(e.Err, &se) {
 		e.Evidence = se.Detail()
 	}
 	if h.Cause != "" {
-		e.Trouble, e.Evidence = Trouble{}, h.Detail
-		e.Err = &causeError{text: h.Cause, rollout: e.Err, restored: e.Restored}
+		e.Trouble, e.Evidence, e.Err = Trouble{}, h.Detail, errors.New(h.Cause)
+	}
+	if e.Err == nil && h.Journal.Back != nil {
+		e.Err = errors.New(h.Journal.Back.Reason)
+	}
+	if h.Unrestored != "" {
+		e.Trouble, e.Err = Trouble{}, &RollbackError{Cause: e.Err, Err: errors.New(h.Unrestored)}
 	}
 	return e
 }

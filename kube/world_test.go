@@ -111,3 +111,10 @@ func (w *world) picture() map[string]any {
 	}
 	return out
 }
+
+// ended reports whether the last release is noted as ended in the cluster.
+func (w *world) ended() bool {
+	m, err := w.typed().CoreV1().ConfigMaps("shop").Get(context.Background(), "gennaker-shop", metav1.GetOptions{})
+	require.NoError(w.t, err)
+	return m.Annotations[kube.Prefix+"ended"] != ""
+}
