@@ -117,7 +117,7 @@ func (b Build) Open(ctx context.Context, path string) (content io.ReadCloser, si
 	req.foreign = true
 	resp, err := b.c.r.stream(ctx, req)
 	var s *StatusError
-	if errors.As(err, &s) && (s.Code == http.StatusNotFound || s.Code == http.StatusBadRequest && s.Version != "") {
+	if IsNotFound(err) || errors.As(err, &s) && s.Code == http.StatusBadRequest && s.genuine {
 		return nil, 0, b.fileError(path, ErrFileMissing, "let the build archive it under that path")
 	}
 	if err != nil {

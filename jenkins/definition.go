@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sort"
 	"strings"
@@ -54,9 +53,8 @@ func (j *job) preflight(ctx context.Context, name string, params map[string]stri
 		return info, answer{}, &JobError{Job: name, Err: ErrJobNotFound, Advice: "the name is not well-formed"}
 	}
 	a, err := j.c.r.getJSON(ctx, jobPath(name), jobTree, nil, &info)
-	var s *StatusError
 	switch {
-	case errors.As(err, &s) && s.Code == http.StatusNotFound && s.Version != "":
+	case IsNotFound(err):
 		return info, a, &JobError{Job: name, Err: ErrJobNotFound,
 			Advice: "give the full name with its folders (and jenkins.Branch for a branch), and the user the permissions Item/Read and Item/Build"}
 	case err != nil:

@@ -1,6 +1,7 @@
 package jenkins
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ type StatusError struct {
 	Snippet string        // the beginning of the answer as plain text, at most 300 bytes, without our credentials
 	After   time.Duration // from Retry-After; 0 if absent
 	Err     error         // why an answer with a good status is of no use; nil otherwise
+
+	genuine bool // Jenkins itself answered, not a proxy in its absence
 }
 
 func (e *StatusError) Error() string {
@@ -46,8 +49,8 @@ func (e *StatusError) Error() string {
 	case e.Snippet != "":
 		b.WriteString(": " + e.Snippet)
 	}
-	if e.Version == "" && e.Err == nil {
-		b.WriteString(" (not from Jenkins itself: there is no X-Jenkins header)")
+	if !e.genuine && e.Err == nil {
+		b.WriteString(" (not from Jenkins itself: is something in between, or the URL wrong?)")
 	}
 	return b.String()
 }
@@ -74,10 +77,16 @@ func (e *RequestError) Error() string {
 // Unwrap returns Err.
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// IsNotFound reports whether err is Jenkins' status 404, which stands for "may not be seen", too.
+// IsNotFound reports whether err is status 404 from Jenkins itself, which stands for "may not be seen", too. A proxy that answers 404
+// because Jenkins is away does not count.
 func IsNotFound(err error) bool {
 	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusNotFound
+	return errors.As(err, &s) && s.Code == http.StatusNotFound && s.genuine
+}
+
+// isGenuine reports whether Jenkins made an answer. The error pages of its web server lack the header that all others have.
+func isGenuine(a answer) bool {
+	return a.header.Get("X-Jenkins") != "" || bytes.Contains(a.body, []byte("Stapler")) || bytes.Contains(a.body, []byte("Jetty:"))
 }
 
 // isTransient reports whether a GET that ended with err may succeed a moment later.
@@ -100,9 +109,11 @@ func isRefusal(err error) bool {
 	if !errors.As(err, &s) || s.Err != nil {
 		return false
 	}
+	if s.Code == http.StatusNotFound {
+		return s.genuine
+	}
 	switch s.Code {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-		http.StatusMethodNotAllowed, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return true
 	}
 	return false
@@ -139,7 +150,7 @@ func (r *requester) requestError(ctx context.Context, req request, err error) er
 func (r *requester) statusError(req request, a answer) *StatusError {
 	return &StatusError{
 		Method: req.method, Path: pathOnly(req.path), Code: a.status, Version: a.header.Get("X-Jenkins"),
-		Missing: a.header.Get("X-Required-Permission"), Snippet: r.censor(snippet(a.body)), After: retryAfter(a.header, time.Now()),
+		genuine: isGenuine(a), Missing: a.header.Get("X-Required-Permission"), Snippet: r.censor(snippet(a.body)), After: retryAfter(a.header, time.Now()),
 	}
 }
 

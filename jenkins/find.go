@@ -51,11 +51,11 @@ func (j *job) findKeyed(ctx *stage.Ctx, name, key string) (Handle, bool, error) 
 	d, known := j.doubt(ctx, key)
 	before := time.Now()
 	s, err := j.scan(ctx, search{job: name, match: j.byKey(key), seen: d.top})
+	if IsNotFound(err) {
+		// The job is gone or hidden, and with it all that could carry the key. If it stays so, Start will say it.
+		s, err = sighting{session: j.c.r.lastSession()}, nil
+	}
 	if err != nil {
-		if IsNotFound(err) {
-			// The job is gone, or was never there, and with it all that could carry the key.
-			err = &JobError{Job: name, Err: ErrJobNotFound, Advice: "the build cannot be looked for"}
-		}
 		return Handle{}, false, err
 	}
 	if s.found() {

@@ -3,6 +3,7 @@ package jenkins_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,10 @@ func TestOneBuildWhicheverReplyIsLost(t *testing.T) {
 		"stalled body":  {Do: jenkinstest.StallBody, Bytes: 10},
 		"empty":         {Do: jenkinstest.EmptyBody},
 		"wrong host":    {Do: jenkinstest.WrongHost},
+		"duplicate":     {Do: jenkinstest.Duplicate},
+		"login page":    {Do: jenkinstest.LoginRedirect},
+		"login after":   {Do: jenkinstest.LoginRedirect, After: true},
+		"proxy's 404":   {Times: 20, Rewrite: func(status *int, h http.Header) { *status = 404; clear(h) }},
 		"late delivery": {Do: jenkinstest.Nothing, Delay: 25 * time.Second},
 	}
 	job := kinds()["freestyle"]

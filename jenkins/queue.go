@@ -71,6 +71,10 @@ func (e *LostError) Error() string {
 func (j *job) lost(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 	now := time.Now()
 	s, err := j.scan(c, search{job: h.Job, match: j.again(*h)})
+	if IsNotFound(err) {
+		// The job is gone, or hidden for a moment.
+		s, err = sighting{session: j.c.r.lastSession()}, nil
+	}
 	if err != nil {
 		return status{}, err
 	}

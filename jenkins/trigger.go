@@ -12,15 +12,14 @@ import (
 	"github.com/gennaker/gennaker/stage"
 )
 
-// A RefusedError says that Jenkins took the request but put nothing into the queue: something in Jenkins vetoes builds of
-// the job.
+// A RefusedError says that Jenkins took the request but put nothing into the queue: a plugin vetoes it.
 type RefusedError struct {
 	Job      string
 	Location string // where Jenkins redirected to
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("jenkins: job %s: the build was refused: Jenkins queued nothing and redirected to %s; a plugin vetoes it, or a proxy redirects requests", e.Job, e.Location)
+	return fmt.Sprintf("jenkins: job %s: the build was refused: Jenkins queued nothing and redirected to %s; a plugin vetoes it", e.Job, e.Location)
 }
 
 func (j *job) start(c *stage.Ctx, name, key string, params map[string]string) (Handle, error) {
@@ -86,9 +85,11 @@ func (j *job) accepted(c *stage.Ctx, h Handle, params map[string]string, a answe
 		}
 		return h, nil
 	}
-	if a.status != http.StatusFound && a.status < 400 && !isRedirect(a.status) {
-		// Accepted, but something on the way took the header away.
-		return Handle{}, fmt.Errorf("jenkins: job %s: status %d to the trigger without the address of a queue item", h.Job, a.status)
+	if !isRedirect(a.status) || !isTask(location, h.Job) {
+		// Something on the way took the header away, or redirects to a page to log in.
+		e := j.c.r.statusError(request{method: http.MethodPost, path: jobPath(h.Job)}, a)
+		e.Err = fmt.Errorf("the trigger was not answered with a queue item but with location %q", clip(location, 200))
+		return Handle{}, e
 	}
 	for i := range 3 {
 		if i > 0 && sleep(c, time.Second) != nil {

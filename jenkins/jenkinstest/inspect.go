@@ -140,7 +140,8 @@ func (s *Server) ExpireLeftItems() {
 	s.left = slices.DeleteFunc(s.left, func(it *item) bool { return !it.unborn() })
 }
 
-// RewindQueueIDs lets the next queue item have the id next, as after a crash that lost the queue's file.
+// RewindQueueIDs lets the next queue item have the id next, as after a crash that lost the queue's file. It may lead
+// forward too: CloudBees' ids exceed 2^53, and a client must not lose their last digits.
 func (s *Server) RewindQueueIDs(next int64) {
 	s.lock()
 	defer s.mu.Unlock()

@@ -133,6 +133,10 @@ func TestIDsRestartWithoutAQueueFile(t *testing.T) {
 		j.RewindQueueIDs(1)
 		id, _ := j.Trigger("folder/shop", map[string]string{"KEY": "c"}, jenkinstest.Cause{})
 		require.EqualValues(t, 1, id)
+		j.RewindQueueIDs(2969441884878332554)
+		a := u.post(triggerShop, "KEY", "d")
+		require.Equal(t, "http://jenkins.example.com/queue/item/2969441884878332554/", a.header.Get("Location"))
+		require.Contains(t, u.get("/queue/item/2969441884878332554/api/json").body, `"id":2969441884878332554,`)
 	})
 }
 
