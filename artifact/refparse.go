@@ -22,8 +22,8 @@ const (
 //	tag       := [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
 //	digest    := "sha256:" and 64 lower-case hexadecimal digits
 //
-// Differences from the grammar are refusals only: other digest algorithms, and a whole reference of 64 hexadecimal digits,
-// which Docker reads as an image id. How a registry is told from the first part of a path is described at [Reference].
+// Differences from the grammar are refusals only: other digest algorithms, a registry that is not a host ("my_host.test/web"),
+// and a whole reference of 64 hexadecimal digits, which Docker reads as an image id. How a registry is told from the first part of a path is described at [Reference].
 //
 // The error is a [ReferenceError] that wraps [ErrInvalid].
 func ParseReference(s string) (Reference, error) {

@@ -62,6 +62,7 @@ type Call struct {
 	Attempt    int             // 1 for the first; counts every attempt of this stage
 	Fence      uint64          // rises whenever another process takes the execution over
 	Input      json.RawMessage // the resolved input
+	Config     json.RawMessage // the stage's settings as they were frozen with the plan
 	Budget     time.Duration   // how long Poll may block on a watch; 0 for other calls
 
 	// Progress reports a line for people. It is shown live and kept, the newest

@@ -1,0 +1,2 @@
+// Package kube deploys to Kubernetes.
+package kube

@@ -1,0 +1,162 @@
+package pipeline
+
+import "encoding/json"
+
+// view is the graph of one execution: what its stage records stand for. The
+// instance with index i belongs to record.Stages[i].
+type view struct {
+	plan  *Plan
+	insts []inst
+	root  *scopeInst
+}
+
+// inst is one stage of one execution; a stage inside an Each has one per item.
+type inst struct {
+	n      *node
+	scope  *scopeInst
+	groups []*scopeInst // one per item, of a group that has been expanded
+}
+
+// scopeInst is a scope of one execution: the pipeline, or one item of a group.
+type scopeInst struct {
+	def    *scopeDef
+	parent *scopeInst
+	owner  int   // index of the group, -1 for the pipeline
+	item   int   // index among the group's items
+	insts  []int // by position of the node in the scope
+}
+
+// newView makes the view of an execution and adds the records that are missing.
+func newView(plan *Plan, root *scopeDef, r *record) *view {
+	v := &view{plan: plan}
+	v.root = v.add(r, root, nil, -1, 0, "", 1)
+	return v
+}
+
+// add makes the instances of a scope, whose records it finds by id or appends.
+// The stages of the pipeline itself are the first records, in order; those of
+// groups come in the order in which groups were expanded.
+func (v *view) add(r *record, def *scopeDef, parent *scopeInst, owner, item int, prefix string, gen int) *scopeInst {
+	s := &scopeInst{def: def, parent: parent, owner: owner, item: item, insts: make([]int, len(def.nodes))}
+	for pos, n := range def.nodes {
+		id, i := n.ID, pos
+		if owner >= 0 {
+			id = prefix + "/" + localID(n)
+			if i = r.find(id); i < 0 {
+				i = len(r.Stages)
+			}
+		}
+		if i >= len(r.Stages) {
+			r.Stages = append(r.Stages, stageRec{ID: id, Status: StagePending, Gen: gen})
+		}
+		for len(v.insts) < len(r.Stages) {
+			v.insts = append(v.insts, inst{})
+		}
+		s.insts[pos], v.insts[i] = i, inst{n: n, scope: s}
+	}
+	for _, i := range s.insts {
+		v.expand(r, i)
+	}
+	return s
+}
+
+// expand adds the stages of every item of group i, if it has items and has not
+// been expanded yet.
+func (v *view) expand(r *record, i int) {
+	in := v.insts[i]
+	if in.n == nil || in.n.body == nil || len(r.Stages[i].Items) == 0 || in.groups != nil {
+		return
+	}
+	groups := make([]*scopeInst, len(r.Stages[i].Items))
+	for k, it := range r.Stages[i].Items {
+		prefix := r.Stages[i].ID
+		if in.n.Type == TypeEach {
+			prefix += "[" + it.Key + "]"
+		}
+		groups[k] = v.add(r, in.n.body, in.scope, i, k, prefix, r.Stages[i].Base+1)
+	}
+	v.insts[i].groups = groups
+}
+
+// index finds the instance of node n as seen from scope s.
+func (s *scopeInst) index(n *node) int {
+	for ; s != nil; s = s.parent {
+		if s.def == n.scope {
+			return s.insts[n.pos]
+		}
+	}
+	return -1
+}
+
+// value returns what an input or a stage's output is, as seen from scope s.
+func (v *view) value(r *record, s *scopeInst, x *expr) (json.RawMessage, error) {
+	if x.kind == exprStage {
+		i := s.index(x.stage)
+		if i < 0 || r.Stages[i].Status != StageSucceeded {
+			return nil, errNoValue
+		}
+		return r.Stages[i].Output, nil
+	}
+	for ; s != nil; s = s.parent {
+		if s.def != x.scope {
+			continue
+		}
+		if s.owner < 0 {
+			return r.Input, nil
+		}
+		return r.Stages[s.owner].Items[s.item].Value, nil
+	}
+	return nil, errNoValue
+}
+
+// input returns the resolved input of stage i, which has been started.
+func (v *view) input(r *record, i int) json.RawMessage {
+	if in := r.Stages[i].Input; in != nil {
+		return in
+	}
+	n := v.insts[i].n
+	if n.input.kind == exprConst {
+		return n.input.value
+	}
+	raw, err := v.value(r, v.insts[i].scope, n.input)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return raw
+}
+
+// halted returns why no further stage of the scope starts, "" if they do.
+func (s *scopeInst) halted(r *record) string {
+	for ; s != nil; s = s.parent {
+		if s.owner < 0 {
+			return r.Halted
+		}
+		if h := r.Stages[s.owner].Halted; h != "" {
+			return h
+		}
+		if h := r.Stages[s.owner].Items[s.item].Halted; h != "" {
+			return h
+		}
+	}
+	return ""
+}
+
+// inside reports whether the scope is outer or lies inside it.
+func (s *scopeInst) inside(outer *scopeInst) bool {
+	for ; s != nil; s = s.parent {
+		if s == outer {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the index of the stage with this id, -1 if there is none.
+func (r *record) find(id string) int {
+	for i := range r.Stages {
+		if r.Stages[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}

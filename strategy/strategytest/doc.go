@@ -1,0 +1,2 @@
+// Package strategytest tests strategies and targets.
+package strategytest
