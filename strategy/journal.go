@@ -1,7 +1,6 @@
 package strategy
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -170,11 +169,4 @@ func (j Journal) clone() Journal {
 	j.Pauses = slices.Clone(j.Pauses)
 	j.Writes = maps.Clone(j.Writes)
 	return j
-}
-
-// equal compares as recorded.
-func (j Journal) equal(k Journal) bool {
-	a, errA := json.Marshal(j)
-	b, errB := json.Marshal(k)
-	return errA == nil && errB == nil && string(a) == string(b)
 }
