@@ -247,3 +247,23 @@ func TestSetDigestTellsSetsApart(t *testing.T) {
 		require.True(t, set.Equal(restored))
 	})
 }
+
+// FuzzSetUnmarshalJSON decodes anything. What is accepted is a valid set with one canonical form.
+func FuzzSetUnmarshalJSON(f *testing.F) {
+	f.Add([]byte(`{"artifacts":[]}`))
+	f.Add([]byte(`{"artifacts":[{"kind":"file","name":"a","metadata":{"a":"\u2028"}},{"kind":"file","name":"b"}]}`))
+	f.Add([]byte(`{"artifacts":[{"kind":"image","name":"a","digest":"sha256:` + hex64 + `"}],"artifacts":[{"kind":"file","name":"a"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var set, back artifact.Set
+		if json.Unmarshal(data, &set) != nil {
+			require.Zero(t, set)
+			return
+		}
+		for a := range set.All() {
+			require.NoError(t, a.Validate())
+		}
+		require.NoError(t, json.Unmarshal(set.Canonical(), &back))
+		require.Equal(t, set, back)
+		require.Equal(t, artifact.FromBytes(set.Canonical()), set.Digest())
+	})
+}

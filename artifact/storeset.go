@@ -17,8 +17,8 @@ func (s *Store) PutSet(ctx context.Context, set Set) (Digest, error) {
 }
 
 // GetSet returns the set of digest d. The error is a [StoreError]: it wraps [ErrNotFound] when there is no such set,
-// [ErrDigestMismatch] when it was changed in the backend, and [ErrInvalid] when what has that digest is not the canonical
-// JSON of a set.
+// [ErrDigestMismatch] when it was changed in the backend, [ErrInvalid] when what has that digest is not the canonical JSON
+// of a set, and [ErrTooLarge] when it is larger than any set.
 func (s *Store) GetSet(ctx context.Context, d Digest) (Set, error) {
 	data, err := s.readAll(ctx, setObject(d), maxSetBytes)
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Store) GetSet(ctx context.Context, d Digest) (Set, error) {
 	}
 	var set Set
 	if err := set.UnmarshalJSON(data); err != nil {
-		return Set{}, setObject(d).error("get", err)
+		return Set{}, setObject(d).error("get", fmt.Errorf("%w: %w", ErrInvalid, err))
 	}
 	if set.Digest() != d {
 		return Set{}, setObject(d).error("get", fmt.Errorf("%w: its JSON is not canonical", ErrInvalid))

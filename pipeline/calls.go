@@ -82,7 +82,7 @@ func (l *launched) run() input {
 	case opUndo:
 		l.undo(&in)
 	}
-	if in.raw != nil && len(in.raw) > MaxPayload {
+	if len(in.raw) > MaxPayload {
 		in.kind, in.raw = inResult, nil
 		in.failure = &Failure{Permanent: true, Message: fmt.Sprintf(
 			"its result is larger than %d bytes; keep it in an artifact store and return a reference", MaxPayload)}

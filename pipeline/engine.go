@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,7 +145,7 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	}
 	now := time.Now().UTC()
 	r := &record{
-		Format: recordFormat, MinReader: recordFormat, Epoch: 1, ID: id, Pipeline: def.plan.Name,
+		Format: recordFormat, MinReader: recordFormat, Rev: 1, Epoch: 1, ID: id, Pipeline: def.plan.Name,
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
 	}
 	r.event(now, EventStarted, "", "", o.Actor)
@@ -179,6 +180,9 @@ func (e *Embedded) same(ctx context.Context, id, pipeline string, input []byte) 
 		return fmt.Errorf("execution %q was started with pipeline %q, version %d and other input; choose another id or give the same input: %w",
 			id, r.Pipeline, r.Version, ErrExists)
 	}
+	if !r.Status.Final() {
+		e.adopt(&execution{e: e, id: id})
+	}
 	return nil
 }
 
@@ -190,9 +194,12 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 	if known {
 		return nil
 	}
-	_, err := e.store.Put(ctx, planPrefix+hash, p.JSON(), "")
-	if err != nil && !errors.Is(err, ErrConflict) {
-		if item, again := e.store.Get(ctx, planPrefix+hash); again != nil || string(item.Value) != string(p.JSON()) {
+	for try := 1; ; try++ {
+		_, err := e.store.Put(ctx, planPrefix+hash, p.JSON(), "")
+		if err == nil || errors.Is(err, ErrConflict) {
+			break
+		}
+		if !errors.Is(err, ErrUnknown) || try == unknownTries {
 			return err
 		}
 	}
@@ -204,43 +211,61 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 
 // write stamps and stores a record.
 func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
-	r.Rev++
-	r.Writer = fmt.Sprintf("%s/%d", e.writer, e.seq.Add(1))
-	version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: r.encode(nil), Want: want})
-	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
-		// A conflict, too, may be our own write: a client below the store may have
-		// repeated it after a lost reply.
-		return e.readBack(ctx, r, err)
+	for try := 1; ; try++ {
+		r.Writer = fmt.Sprintf("%s/%d", e.writer, e.seq.Add(1))
+		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: r.encode(nil), Want: want})
+		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
+			// A conflict, too, may be our own write: a client below the store may have
+			// repeated it after a lost reply.
+			version, err = e.readBack(ctx, r, err)
+		}
+		if !errors.Is(err, ErrUnknown) || try == unknownTries || ctx.Err() != nil {
+			return version, err
+		}
 	}
-	return version, err
 }
 
+// unknownTries is how often a write of unknown outcome is tried before whoever
+// asked for it is told.
+const unknownTries = 4
+
+// readBack finds out whether a write took effect. An earlier attempt at the same
+// write, which was thought lost, may have landed as well.
 func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Version, error) {
 	item, err := e.store.Get(ctx, execPrefix+r.ID)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return "", cause
 	case err != nil:
-		return "", fmt.Errorf("%w; read back: %w", cause, err)
+		return "", fmt.Errorf("%w; read back: %w", ErrUnknown, err)
 	}
 	stored, err := decodeRecord(item.Key, item.Value)
-	if err == nil && stored.Writer == r.Writer {
+	switch {
+	case err != nil:
+		return "", cause
+	case stored.Rev == r.Rev && strings.HasPrefix(stored.Writer, e.writer+"/"):
 		return item.Version, nil
+	case errors.Is(cause, ErrConflict) && stored.Epoch < r.Epoch:
+		return "", errOvertaken
 	}
 	return "", cause
 }
+
+// errOvertaken says that a write of an earlier owner, which had been on its way,
+// landed after the record was read. Nothing has been done with that record yet.
+var errOvertaken = fmt.Errorf("a late write of an earlier owner landed: %w", ErrConflict)
 
 // adopt makes the execution one that this engine works on.
 func (e *Embedded) adopt(x *execution) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, ok := e.execs[x.id]; ok {
-		return
+	if other, ok := e.execs[x.id]; ok {
+		x = other
 	}
 	if r := x.cur.Load(); r != nil && r.Status.Final() {
 		return
 	}
-	e.execs[x.id] = x
+	e.execs[x.id], x.adopted = x, true
 	if e.state == working {
 		x.post(input{kind: inTimer})
 	}

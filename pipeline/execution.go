@@ -12,8 +12,9 @@ import (
 // execution is an execution that this engine works on. Turns are taken one at a
 // time by whichever goroutine found it idle; only they touch m, version and rt.
 type execution struct {
-	e  *Embedded
-	id string
+	e       *Embedded
+	id      string
+	adopted bool // this engine works on it when it runs; guarded by e.mu
 
 	m       *machine // nil when cold: everything is in the store
 	version Version
@@ -69,13 +70,15 @@ func (x *execution) loop() {
 
 // turn takes inputs into the record, writes it, and brings what runs in line.
 func (x *execution) turn(ins []input) {
-	err := x.load()
-	if err == nil {
-		now := time.Now()
-		for k := range ins {
-			x.take(&ins[k], now)
+	err := errOvertaken
+	for errors.Is(err, errOvertaken) {
+		if err = x.load(); err == nil {
+			now := time.Now()
+			for k := range ins {
+				x.take(&ins[k], now)
+			}
+			err = x.advance(ins)
 		}
-		err = x.advance(ins)
 	}
 	for _, in := range ins {
 		if in.done != nil {
@@ -94,6 +97,7 @@ func (x *execution) turn(ins []input) {
 func (x *execution) advance(ins []input) error {
 	old := x.m.r
 	next := &machine{r: old.clone(), v: x.m.v, now: time.Now().UTC()}
+	next.r.Rev++
 	x.takeDetails(next.r)
 	if next.apply(ins) || x.fence {
 		if err := x.store(next.r); err != nil {
@@ -101,6 +105,8 @@ func (x *execution) advance(ins []input) error {
 			return err
 		}
 		x.fence = false
+	} else {
+		next.r.Rev = old.Rev
 	}
 	x.m = next
 	x.cur.Store(next.r)
@@ -166,11 +172,9 @@ func (x *execution) load() error {
 	if why := x.m.missing(); why != "" {
 		return x.park(why)
 	}
-	if x.m.busy() { // fence whoever worked on it before, durably before any call
-		x.m.r = r.clone()
-		x.m.r.Epoch++
-		x.fence = true
-	}
+	x.m.r = r.clone()
+	x.m.r.Epoch++
+	x.fence = x.m.busy() // fence whoever worked on it before, durably before any call
 	x.doubt()
 	return nil
 }
@@ -226,6 +230,10 @@ func (x *execution) park(why string) error {
 // drop forgets an execution whose record could not be written: another engine
 // has taken it over, the process ends, or the record has grown too large.
 func (x *execution) drop(err error) {
+	if errors.Is(err, errOvertaken) {
+		x.m, x.rt = nil, nil
+		return
+	}
 	x.dropped = err
 	for _, rt := range x.rt {
 		rt.stop(ErrShutdown)
@@ -238,6 +246,7 @@ func (x *execution) drop(err error) {
 		return
 	}
 	x.e.forget(x)
+	x.kill()
 }
 
 // settle arms the timer and lets go of what is not needed while nothing runs.

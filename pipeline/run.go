@@ -93,7 +93,7 @@ func (x *execution) kill() {
 func (e *Embedded) takeUp(ctx context.Context) error {
 	after := execPrefix
 	for {
-		items, err := e.store.List(ctx, execPrefix, after, 256)
+		items, err := e.page(ctx, after)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -108,6 +108,20 @@ func (e *Embedded) takeUp(ctx context.Context) error {
 		}
 		if len(items) == 0 {
 			return nil
+		}
+	}
+}
+
+// page lists some executions, and does not give up at once.
+func (e *Embedded) page(ctx context.Context, after string) ([]Item, error) {
+	for try := 0; ; try++ {
+		items, err := e.store.List(ctx, execPrefix, after, 256)
+		if err == nil || try == 5 || ctx.Err() != nil {
+			return items, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond << try):
+		case <-ctx.Done():
 		}
 	}
 }

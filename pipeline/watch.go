@@ -94,7 +94,7 @@ func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2
 			if r.Status.Final() {
 				return
 			}
-			if !w.wait(ctx, yield) {
+			if !w.wait(ctx, x, yield) {
 				return
 			}
 			if x.isDead() { // the engine has rested; its next Run has another one
@@ -106,8 +106,16 @@ func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2
 	}
 }
 
+// lookAgain is how often a watcher looks at an execution that another process
+// works on, or nobody.
+const lookAgain = 2 * time.Second
+
 // wait yields progress until the record has changed. It reports whether to go on.
-func (w *watcher) wait(ctx context.Context, yield func(Event, error) bool) bool {
+func (w *watcher) wait(ctx context.Context, x *execution, yield func(Event, error) bool) bool {
+	var again <-chan time.Time
+	if !x.owned() {
+		again = time.After(lookAgain)
+	}
 	for {
 		select {
 		case ev := <-w.progress:
@@ -118,6 +126,8 @@ func (w *watcher) wait(ctx context.Context, yield func(Event, error) bool) bool 
 		default:
 		}
 		select {
+		case <-again:
+			return true
 		case ev := <-w.progress:
 			if !yield(ev, nil) {
 				return false
@@ -144,6 +154,13 @@ func (x *execution) unwatch(w *watcher) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.watchers, w)
+}
+
+// owned reports whether this engine works on the execution.
+func (x *execution) owned() bool {
+	x.e.mu.Lock()
+	defer x.e.mu.Unlock()
+	return x.adopted && x.e.state == working
 }
 
 func (x *execution) isDead() bool {

@@ -68,11 +68,11 @@ func (h HTTPCheck) Exec(c *Ctx, r Release) (Verdict, error) {
 	}
 	ctx, cancel := context.WithTimeout(c, orDefault(h.Patience, time.Minute))
 	defer cancel()
-	wanted, good, answers := max(h.Samples, 0), 0, 0
+	wanted, good, answers := h.Samples, 0, 0
 	if wanted == 0 {
 		wanted = 3
 	}
-	why := "no answer"
+	why := ""
 	for {
 		answered, problem := h.ask(ctx, url)
 		if c.Err() != nil {
@@ -85,8 +85,10 @@ func (h HTTPCheck) Exec(c *Ctx, r Release) (Verdict, error) {
 			good++
 			c.Progress("%s: %d of %d good answers", url, good, wanted)
 		} else {
+			if problem != why {
+				c.Progress("%s: %s", url, problem)
+			}
 			good, why = 0, problem
-			c.Progress("%s: %s", url, problem)
 		}
 		if good == wanted {
 			return Verdict{Outcome: Pass, Reason: fmt.Sprintf("%d good answers in a row from %s", good, url),

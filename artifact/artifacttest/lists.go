@@ -39,7 +39,7 @@ func testListPages(t *testing.T, d driver.Driver) {
 func testListFolders(t *testing.T, d driver.Driver) {
 	content := []byte("the same in each")
 	hash := keyOf(content).Hash
-	folders := []string{"a", "a/b", "a/" + hash[:2], "a-b", "ab", "a/" + hash}
+	folders := []string{"a", "a/b", "a/" + hash[:2], "a-b", "ab", "a/sha256-" + hash}
 	for _, folder := range folders {
 		key := driver.Key{Folder: folder, Hash: hash}
 		mustPut(t, d, key, content)

@@ -66,7 +66,7 @@ func testDelete(t *testing.T, d driver.Driver) {
 func testInvalidKeys(t *testing.T, d driver.Driver) {
 	hash := keyOf(nil).Hash
 	folders := []string{"", ".", "..", "/", "/abs", "a/", "a//b", "../a", "a/../../b", "A", "a\x00", "a b", "a\\b", "-a", ".tmp",
-		strings.Repeat("a", 201)}
+		strings.Repeat("a", 201), "a/" + hash}
 	keys := []driver.Key{{Folder: "a", Hash: ""}, {Folder: "a", Hash: "../" + hash[3:]}, {Folder: "a", Hash: strings.ToUpper(hash)},
 		{Folder: "a", Hash: hash + "0"}, {Folder: "a", Hash: hash[:63] + "g"}}
 	for _, folder := range folders {
@@ -99,6 +99,9 @@ func tamper(t *testing.T, d driver.Driver, key driver.Key, content []byte) bool 
 			t.Fatalf("Tamper(%v): %v", key, err)
 		}
 		return true
+	}
+	if err := d.Delete(t.Context(), key); err != nil {
+		t.Fatalf("Delete(%v): %v", key, err)
 	}
 	if err := d.Put(t.Context(), key, bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Logf("the driver refuses content that does not belong to its key (%v), so it cannot be tampered with here", err)

@@ -53,6 +53,9 @@ func OpenDriver(dir string) (*Driver, error) {
 }
 
 func openRoot(dir string) (*os.Root, error) {
+	if dir == "" {
+		return nil, errors.New("no folder is named")
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err

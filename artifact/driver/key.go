@@ -8,8 +8,8 @@ import (
 // A Key names an object. Keys are safe as file names, as URL paths and as object names in every backend, and differ in more
 // than letter case.
 type Key struct {
-	// Folder is one or more parts joined by "/", at most 200 bytes. A part is lower-case letters, digits and hyphens, and
-	// starts with a letter or digit.
+	// Folder is one or more parts joined by "/", at most 200 bytes. A part is lower-case letters, digits and hyphens, starts
+	// with a letter or digit, and is not itself a hash, so that no object has the name of a folder; write "sha256-<hash>".
 	Folder string
 	// Hash is the SHA-256 of the content as 64 lower-case hexadecimal digits.
 	Hash string
@@ -43,6 +43,9 @@ func ValidateFolder(folder string) error {
 	for part := range strings.SplitSeq(folder, "/") {
 		if part == "" || part[0] == '-' || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			return fmt.Errorf("folder %q: want parts of lower-case letters, digits and hyphens, joined by \"/\"", folder)
+		}
+		if IsHash(part) {
+			return fmt.Errorf("folder %q: a part is a hash; write sha256-%s", folder, part)
 		}
 	}
 	return nil

@@ -36,6 +36,7 @@ var permissionNames = map[Permission][2]string{
 }
 
 // Grant decides whether a permission is granted on a job, given by its full name; "" stands for Jenkins as a whole.
+// It must not call the Server.
 type Grant func(p Permission, job string) bool
 
 // Allow grants the given permissions on everything.

@@ -25,6 +25,8 @@ type call struct {
 	who    identity
 	now    time.Time
 	cookie string // session opened by this request
+	// exception is what Jenkins logged about a request that it answered with 500.
+	exception string
 }
 
 func newCall(s *Server, r *http.Request) *call {

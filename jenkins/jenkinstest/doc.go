@@ -43,7 +43,7 @@
 //     and answered 303 since 2.308 (before and on build: 302, or 201 without parameters); a veto is 302 to the job.
 //  6. Queue items by class with why; left items answer for five minutes and not after a restart. cancelItem is 204, 404,
 //     422 or 500 since 2.211 and 302 before. The page of an item exists since 2.469. Executors, labels, blocked and stuck
-//     items, and placeholder items of Pipelines that wait for an agent.
+//     items, placeholder items of Pipelines that wait for an agent, and the nodes with their executors.
 //  7. Builds: null, early and final results; inProgress since 2.369; post-production; permalinks; stop, term and kill, each
 //     302; log rotation; approvals and git data among actions; estimated durations.
 //  8. Logs: CRLF in progressiveText while X-Text-Size counts raw bytes, X-More-Data, a start beyond the end served from 0.

@@ -97,7 +97,7 @@ func (e *exporter) fieldsOf(v reflect.Value, p pruner, def int, first *bool) {
 			}
 			continue
 		}
-		child, ok := p.accept(name, visibilityOf(f, def))
+		child, ok := p.accept(name, visibilityOf(f, def), f.Tag.Get("inline") == "true")
 		if !ok {
 			continue
 		}
@@ -143,12 +143,28 @@ func (e *exporter) dict(v reflect.Value, p pruner) {
 }
 
 func (e *exporter) str(s string) {
+	if plain(s) {
+		e.buf.WriteByte('"')
+		e.buf.WriteString(s)
+		e.buf.WriteByte('"')
+		return
+	}
 	enc := json.NewEncoder(&e.buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil {
 		panic(err) // a string always encodes
 	}
 	e.buf.Truncate(e.buf.Len() - 1)
+}
+
+// plain says whether a string needs no escapes.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *exporter) key(name string, first *bool) {

@@ -48,7 +48,7 @@ const (
 
 // Fault is a disturbance of requests.
 type Fault struct {
-	// On selects requests; nil means all of them.
+	// On selects requests; nil means all of them. It must not call the Server.
 	On func(*http.Request) bool
 	// Skip lets that many selected requests pass first.
 	Skip int

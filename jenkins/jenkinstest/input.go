@@ -37,6 +37,8 @@ type Answer struct {
 // inputRun is a waiting input step.
 type inputRun struct {
 	spec    Input
+	from    time.Time
+	to      time.Time // once done
 	settled chan struct{}
 	done    bool
 	aborted bool
@@ -54,13 +56,16 @@ func (b *Build) Input(in Input) Answer {
 	}
 	in.ID = strings.ToUpper(in.ID[:1]) + in.ID[1:]
 	in.OK = orText(in.OK, "Proceed")
-	run := &inputRun{spec: in, settled: make(chan struct{})}
+	run := &inputRun{spec: in, from: time.Now(), settled: make(chan struct{})}
 	b.inputs = append(b.inputs, run)
 	b.write("[Pipeline] input\n" + in.Message + "\n" + in.OK + " or Abort\n")
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		run.done = true
+		if run.to.IsZero() {
+			run.to = time.Now()
+		}
 		s.mu.Unlock()
 	}()
 	b.waitFor(run.settled)
@@ -141,7 +146,7 @@ func (c *call) settle(b *Build, run *inputRun, aborted, withParams bool) *reply 
 		}
 		answer.Params = params
 	}
-	run.done, run.aborted, run.answer = true, aborted, answer
+	run.done, run.to, run.aborted, run.answer = true, c.now, aborted, answer
 	close(run.settled)
 	return nil
 }

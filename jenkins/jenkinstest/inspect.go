@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"fmt"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -97,11 +98,15 @@ func (s *Server) Queue() []ItemInfo {
 }
 
 // Trigger queues a build as a stranger would: somebody else, a schedule, a commit. The default quiet period holds. It
-// returns the id of the queue item, and whether the request was merged into an item that already waited.
+// returns the id of the queue item, and whether the request was merged into an item that already waited. It panics when
+// the job cannot be built or refuses the parameters.
 func (s *Server) Trigger(job string, params map[string]string, cause Cause) (id int64, merged bool) {
 	now := s.lock()
 	defer s.mu.Unlock()
 	n := s.mustFind(job)
+	if n.isFolder() || n.spec.Disabled {
+		panic("jenkinstest: job " + job + ": a folder or disabled, so it cannot be built")
+	}
 	values, err := bindMap(n.parameters(), params)
 	if err != nil {
 		panic("jenkinstest: job " + job + ": " + err.Error())
@@ -132,16 +137,11 @@ func (s *Server) DeleteBuild(job string, number int) error {
 func (s *Server) ExpireLeftItems() {
 	s.lock()
 	defer s.mu.Unlock()
-	var keep []*item
-	for _, it := range s.left {
-		if it.step == nil && !it.cancelled && it.build == nil {
-			keep = append(keep, it)
-		}
-	}
-	s.left = keep
+	s.left = slices.DeleteFunc(s.left, func(it *item) bool { return !it.unborn() })
 }
 
-// RewindQueueIDs lets the next queue item have the id next, as after a crash that lost the queue's file.
+// RewindQueueIDs lets the next queue item have the id next, as after a crash that lost the queue's file. It may lead
+// forward too: CloudBees' ids exceed 2^53, and a client must not lose their last digits.
 func (s *Server) RewindQueueIDs(next int64) {
 	s.lock()
 	defer s.mu.Unlock()

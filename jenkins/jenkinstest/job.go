@@ -64,7 +64,8 @@ type Job struct {
 	Token string
 	// Keep is how many ended builds are kept when another ends; 0 keeps all.
 	Keep int
-	// Refuse lets a queue decision handler veto each build: the answer is 302 to the job's page, and nothing is queued.
+	// Refuse lets a queue decision handler veto each build: the answer is 302 to the job's page, and nothing is queued. It
+	// must not call the Server.
 	Refuse func(params map[string]string) bool
 	// Duration is how long a build takes before Build is called; 0 means no time at all.
 	Duration time.Duration

@@ -39,12 +39,13 @@ func (c *call) notFound() *reply {
 	return c.jettyError(http.StatusNotFound, "Not Found")
 }
 
-// oops is the page of an unhandled exception.
+// oops is the page of an unhandled exception, which only the log of the server tells.
 func (c *call) oops(exception string) *reply {
+	c.exception = exception
 	id := c.s.fresh("logging id")
 	uuid := id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:32]
 	return c.page(http.StatusInternalServerError, "Oops!",
-		"A problem occurred while processing the request. Logging ID="+uuid).with("X-Error-Exception", exception)
+		"A problem occurred while processing the request. Logging ID="+uuid)
 }
 
 // needPost answers a GET of something that changes state.

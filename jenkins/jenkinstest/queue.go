@@ -65,6 +65,9 @@ func (s *Server) enqueue(n *node, params []paramValue, cause Cause, quiet time.D
 	}
 	s.lastID++
 	it = &item{id: s.lastID, job: n, params: params, causes: []Cause{cause}, since: now, due: due}
+	if n.spec.Kind == Freestyle {
+		it.label = n.spec.Label
+	}
 	s.queue = append(s.queue, it)
 	s.changed(now)
 	return it, true
@@ -123,7 +126,7 @@ func (s *Server) blocked(it *item) bool {
 	if it.job.running() != nil {
 		return true
 	}
-	return slices.ContainsFunc(s.left, func(o *item) bool { return o.job == it.job && o.step == nil && !o.cancelled && o.build == nil })
+	return slices.ContainsFunc(s.left, func(o *item) bool { return o.job == it.job && o.unborn() })
 }
 
 func (s *Server) mayStart(it *item) bool {
@@ -147,6 +150,7 @@ func (s *Server) executors(label string) int {
 func (s *Server) leave(it *item, now time.Time) {
 	s.queue = slices.DeleteFunc(s.queue, func(o *item) bool { return o == it })
 	it.state, it.leftAt = itemLeft, now
+	s.forget(now)
 	s.left = append(s.left, it)
 	if it.step != nil {
 		s.busy[it.label]++
@@ -165,7 +169,7 @@ func (s *Server) leave(it *item, now time.Time) {
 // giveBuilds starts the builds of items whose moment without an executable is over.
 func (s *Server) giveBuilds(now time.Time) {
 	for _, it := range s.left {
-		if it.step == nil && !it.cancelled && it.build == nil && !it.buildAt.After(now) {
+		if it.unborn() && !it.buildAt.After(now) {
 			it.build = s.start(it, now)
 		}
 	}
@@ -186,16 +190,25 @@ func (s *Server) findItem(id int64, now time.Time) *item {
 			return it
 		}
 	}
-	s.left = slices.DeleteFunc(s.left, func(it *item) bool {
-		unborn := it.step == nil && !it.cancelled && it.build == nil
-		return !unborn && now.Sub(it.leftAt) >= LeftItemRetention
-	})
+	s.forget(now)
 	for _, it := range slices.Backward(s.left) {
 		if it.id == id {
 			return it
 		}
 	}
 	return nil
+}
+
+// forget drops the left items whose retention is over.
+func (s *Server) forget(now time.Time) {
+	s.left = slices.DeleteFunc(s.left, func(it *item) bool {
+		return !it.unborn() && now.Sub(it.leftAt) >= LeftItemRetention
+	})
+}
+
+// unborn says that the item left the queue to be built, and has no build yet.
+func (it *item) unborn() bool {
+	return it.state == itemLeft && it.step == nil && !it.cancelled && it.build == nil
 }
 
 // why is the explanation that Jenkins gives for an item's place.

@@ -22,6 +22,8 @@ type Request struct {
 	User string
 	// Status is that of the reply; 0 when none was sent.
 	Status int
+	// Exception is what Jenkins logged about a request that it answered with an "Oops!" page.
+	Exception string
 	// Fault is what disturbed it; Nothing when nothing did.
 	Fault Effect
 	// Err is what the network reported instead of a reply.
@@ -59,7 +61,7 @@ func (s *Server) recorded(serial int, c *call, f *Fault, rep *reply, err error) 
 		return
 	}
 	r := &s.requests[serial-s.dropped]
-	r.User, r.Fault, r.Err, r.Done = c.who.name, f.Do, err, true
+	r.User, r.Exception, r.Fault, r.Err, r.Done = c.who.name, c.exception, f.Do, err, true
 	if rep != nil {
 		r.Status = rep.status
 	}

@@ -67,12 +67,17 @@ func (s *Server) idle() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(s.left, func(it *item) bool { return it.step == nil && !it.cancelled && it.build == nil })
+	return !slices.ContainsFunc(s.left, (*item).unborn)
 }
 
 // goDown ends what lives in the process only, and plans the phases until it is back.
 func (s *Server) goDown(shutdown time.Duration, now time.Time) {
 	s.crashFreestyle(s.root, now)
+	for _, it := range s.left {
+		if it.unborn() && it.job.spec.Kind == Freestyle {
+			s.busy[it.label]--
+		}
+	}
 	s.left = nil
 	s.safely, s.quieting = false, false
 	steps := s.queue

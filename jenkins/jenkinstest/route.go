@@ -74,40 +74,6 @@ func (c *call) me(rest []string) *reply {
 	})
 }
 
-type computersView struct {
-	Class     string         `json:"_class"`
-	Busy      int            `json:"busyExecutors"`
-	Computers []computerView `json:"computer"`
-	Name      string         `json:"displayName"`
-	Total     int            `json:"totalExecutors"`
-}
-
-type computerView struct {
-	Class        string `json:"_class"`
-	DisplayName  string `json:"displayName"`
-	Idle         bool   `json:"idle"`
-	NumExecutors int    `json:"numExecutors"`
-	Offline      bool   `json:"offline"`
-}
-
-func (c *call) computer(rest []string) *reply {
-	return c.api(rest, func() any {
-		v := &computersView{Class: "hudson.model.ComputerSet", Name: "Nodes", Total: c.s.opts.Executors}
-		v.Computers = []computerView{{
-			"hudson.model.Hudson$MasterComputer", "Built-In Node", c.s.busy[""] == 0, c.s.opts.Executors, false,
-		}}
-		for _, label := range sortedKeys(c.s.opts.Agents) {
-			n := c.s.opts.Agents[label]
-			v.Total += n
-			v.Computers = append(v.Computers, computerView{"hudson.slaves.SlaveComputer", label, c.s.busy[label] == 0, n, false})
-		}
-		for _, n := range c.s.busy {
-			v.Busy += n
-		}
-		return v
-	})
-}
-
 func (c *call) administer(what string) *reply {
 	if r := c.need(Administer, ""); r != nil {
 		return r

@@ -140,7 +140,7 @@ func (s *Server) arm() {
 			}
 		}
 		for _, it := range s.left {
-			if it.step == nil && !it.cancelled && it.build == nil {
+			if it.unborn() {
 				earlier(it.buildAt)
 			}
 		}

@@ -15,7 +15,8 @@ type stageRun struct {
 	ended   bool
 	status  string
 	err     string
-	log     console // where its own log would be; the flow node's text
+	from    int64 // where its part of the log begins
+	to      int64 // and ends, once it has ended
 }
 
 // Stage runs f as a stage of a Pipeline. A stage that ends by Fail, End or an interruption is shown as FAILED or ABORTED,
@@ -25,7 +26,7 @@ func (b *Build) Stage(name string, f func()) {
 	s := b.s
 	s.mu.Lock()
 	b.steps += 3
-	st := &stageRun{id: b.steps, name: name, started: time.Now(), status: "IN_PROGRESS"}
+	st := &stageRun{id: b.steps, name: name, started: time.Now(), status: "IN_PROGRESS", from: b.log.size}
 	b.stages = append(b.stages, st)
 	before := b.result
 	b.write("[Pipeline] stage\n[Pipeline] { (" + name + ")\n")
@@ -39,6 +40,7 @@ func (b *Build) Stage(name string, f func()) {
 		if st.status == "FAILED" {
 			st.err = "script returned exit code 1"
 		}
+		st.to = b.log.size
 		b.write("[Pipeline] }\n[Pipeline] // stage\n")
 	}()
 	f()

@@ -8,8 +8,9 @@ import (
 
 // pruner decides which properties of an exported object are written, as Stapler's TreePruner does.
 type pruner interface {
-	// accept returns the pruner of the property's value, or false when the property is left out.
-	accept(name string, visibility int) (pruner, bool)
+	// accept returns the pruner of the property's value, or false when the property is left out. An inline property does
+	// not count as a level of depth.
+	accept(name string, visibility int, inline bool) (pruner, bool)
 	// bounds is the half-open range of elements written of a list of n.
 	bounds(n int) (from, to int)
 }
@@ -17,9 +18,12 @@ type pruner interface {
 // byDepth writes what is visible enough: a level further down needs one more.
 type byDepth int
 
-func (d byDepth) accept(_ string, visibility int) (pruner, bool) {
+func (d byDepth) accept(_ string, visibility int, inline bool) (pruner, bool) {
 	if visibility < int(d) {
 		return nil, false
+	}
+	if inline {
+		return d, true
 	}
 	return d + 1, true
 }
@@ -33,7 +37,7 @@ type pathTree struct {
 	from, to int // to < 0: no upper bound
 }
 
-func (t *pathTree) accept(name string, _ int) (pruner, bool) {
+func (t *pathTree) accept(name string, _ int, _ bool) (pruner, bool) {
 	if c, ok := t.children[name]; ok {
 		return c, true
 	}

@@ -130,5 +130,5 @@ func (taskView) visibility() int { return 999 }
 type queueView struct {
 	Class        string `json:"_class"`
 	Discoverable []any  `json:"discoverableItems"`
-	Items        []any  `json:"items"`
+	Items        []any  `json:"items" inline:"true"`
 }

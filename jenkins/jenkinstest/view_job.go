@@ -95,7 +95,7 @@ type valueView struct {
 	Value any    `json:"value,omitempty"`
 }
 
-func (valueView) visibility() int { return 3 }
+func (valueView) visibility() int { return 4 }
 
 type runValueView struct {
 	Class   string `json:"_class"`
@@ -104,7 +104,7 @@ type runValueView struct {
 	Number  string `json:"number"`
 }
 
-func (runValueView) visibility() int { return 3 }
+func (runValueView) visibility() int { return 4 }
 
 type healthView struct {
 	Description string `json:"description"`

@@ -1,6 +1,8 @@
 package jenkinstest
 
 import (
+	"html"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -120,6 +122,7 @@ func (c *call) showPipelineRun(b *Build) *wfRunView {
 		v.Links["pendingInputActions"] = linkView{base + "wfapi/pendingInputActions"}
 		v.Links["nextPendingInputAction"] = linkView{base + "wfapi/nextPendingInputAction"}
 	}
+	v.PauseTime = b.paused(b.started, c.now, c.now).Milliseconds()
 	full := c.param("fullStages") == "true"
 	for i, st := range b.stages {
 		v.Stages = append(v.Stages, c.showStage(b, i, st, full))
@@ -150,6 +153,7 @@ func (c *call) showStage(b *Build, i int, st *stageRun, full bool) wfStageView {
 		Links: map[string]linkView{"self": {node + itoa(st.id) + "/wfapi/describe"}},
 		ID:    itoa(st.id), Name: st.name, Status: st.status,
 		Start: st.started.UnixMilli(), Duration: st.duration(c.now).Milliseconds(),
+		PauseTime: b.paused(st.started, st.started.Add(st.duration(c.now)), c.now).Milliseconds(),
 	}
 	if !st.ended && i == len(b.stages)-1 && len(b.pendingInputs()) > 0 {
 		v.Status = "PAUSED_PENDING_INPUT"
@@ -166,6 +170,22 @@ func (c *call) showStage(b *Build, i int, st *stageRun, full bool) wfStageView {
 		}}
 	}
 	return v
+}
+
+// paused is how long input steps that began between from and to have waited.
+func (b *Build) paused(from, to, now time.Time) time.Duration {
+	var sum time.Duration
+	for _, r := range b.inputs {
+		if r.from.Before(from) || !r.from.Before(to) {
+			continue
+		}
+		end := now
+		if r.done {
+			end = r.to
+		}
+		sum += end.Sub(r.from)
+	}
+	return sum
 }
 
 func (st *stageRun) duration(now time.Time) time.Duration {
@@ -194,7 +214,36 @@ func (c *call) showPipelineArtifacts(b *Build) []wfArtifactView {
 	return out
 }
 
-// flowNode serves …/execution/node/ID/wfapi/describe, where ID is a stage's or that of its step.
+type wfLogView struct {
+	NodeID     string `json:"nodeId"`
+	NodeStatus string `json:"nodeStatus"`
+	Length     int    `json:"length"`
+	HasMore    bool   `json:"hasMore"`
+	Text       string `json:"text"`
+	ConsoleURL string `json:"consoleUrl"`
+}
+
+// maxNodeLog is how much of a step's log the plugin serves.
+const maxNodeLog = 10 << 10
+
+// showNodeLog serves the end of a stage's part of the log, as HTML.
+func (c *call) showNodeLog(b *Build, st *stageRun, node wfNodeView) *reply {
+	to := b.log.size
+	if st.ended {
+		to = st.to
+	}
+	from := max(st.from, to-maxNodeLog)
+	text, err := io.ReadAll(&noteStripper{src: b.log.view(from, to)})
+	if err != nil {
+		return c.oops("java.io.IOException: " + err.Error())
+	}
+	return c.plainJSON(&wfLogView{
+		NodeID: node.ID, NodeStatus: node.Status, Length: len(text), HasMore: from > st.from, Text: html.EscapeString(string(text)),
+		ConsoleURL: c.s.url.Path + "/" + b.job.path() + itoa(b.number) + "/execution/node/" + node.ID + "/log",
+	})
+}
+
+// flowNode serves …/execution/node/ID/wfapi/describe and …/wfapi/log, where ID is a stage's or that of its step.
 func (c *call) flowNode(b *Build, rest []string) *reply {
 	if c.s.opts.NoPipelineAPI || b.job.spec.Kind != Pipeline || len(rest) < 3 || rest[0] != "node" || rest[2] != "wfapi" {
 		return c.notFound()
@@ -208,6 +257,8 @@ func (c *call) flowNode(b *Build, rest []string) *reply {
 		switch {
 		case id == st.id:
 			return c.plainJSON(v)
+		case id == st.id+1 && len(rest) > 3 && rest[3] == "log":
+			return c.showNodeLog(b, st, v.Nodes[0])
 		case id == st.id+1:
 			return c.plainJSON(v.Nodes[0])
 		}

@@ -37,9 +37,11 @@ type Cluster struct {
 	requests []Request
 	watches  map[int]openWatch
 	watchSeq int
+	proxies  int // requests proxied to Services so far
 	work     *work
 	events   map[string]string      // names of events by what they say
 	lives    map[types.UID]*podLife // what the kubelets know
+	hpaNext  map[types.UID]time.Time
 	nextIP   int
 	nextVIP  int
 	nextPort int
@@ -62,6 +64,7 @@ func New(opts Options) *Cluster {
 		watches:  map[int]openWatch{},
 		events:   map[string]string{},
 		lives:    map[types.UID]*podLife{},
+		hpaNext:  map[types.UID]time.Time{},
 		done:     make(chan struct{}),
 	}
 	c.work = newWork(c)

@@ -40,12 +40,26 @@ func (c *Cluster) syncs(gr schema.GroupResource) func(*entry) {
 		return c.syncDeployment
 	case replicaSets:
 		return c.syncReplicaSet
+	case statefulSets:
+		return c.syncStatefulSet
+	case daemonSets:
+		return c.syncDaemonSet
+	case jobs:
+		return c.syncJob
+	case ingresses:
+		return c.syncIngress
+	case claims:
+		return c.syncClaim
+	case autoscalers:
+		return c.syncAutoscaler
 	case pods:
 		return c.syncPod
 	case services:
 		return c.syncService
 	case budgets:
 		return c.syncBudget
+	case quotas:
+		return c.syncQuota
 	case namespaces:
 		return c.syncNamespace
 	case definitions:
@@ -142,6 +156,9 @@ func (w *work) podRelated(ch change, e *entry) {
 	w.selectors(budgets, e, "spec", "selector", "matchLabels")
 	if len(e.u.GetOwnerReferences()) == 0 {
 		w.selectors(replicaSets, e, "spec", "selector", "matchLabels")
+	}
+	for _, q := range w.c.store.list(quotas, e.key.ns) {
+		w.enqueue(quotas, q.key)
 	}
 	if ch.kind == watch.Deleted {
 		w.pendingPods()

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
@@ -165,29 +164,6 @@ func (c *Cluster) admitCreate(res *resource, u *unstructured.Unstructured) error
 		return checkCRD(res, u)
 	case pods:
 		return c.admitPod(res, u)
-	}
-	return nil
-}
-
-// admitPod enforces the pod quota of the namespace.
-func (c *Cluster) admitPod(res *resource, u *unstructured.Unstructured) error {
-	for _, q := range c.store.list(quotas, u.GetNamespace()) {
-		hard, ok, _ := unstructured.NestedString(q.u.Object, "spec", "hard", "pods")
-		if !ok {
-			continue
-		}
-		var most int
-		if _, err := fmt.Sscan(hard, &most); err != nil {
-			continue
-		}
-		used := 0
-		for _, p := range c.store.list(pods, u.GetNamespace()) {
-			phase, _, _ := unstructured.NestedString(p.u.Object, "status", "phase")
-			used += flag(phase != "Failed" && phase != "Succeeded")
-		}
-		if used+1 > most {
-			return apierrors.NewForbidden(res.gr(), u.GetName(), fmt.Errorf("exceeded quota: %s, requested: pods=1, used: pods=%d, limited: pods=%d", q.key.name, used, most))
-		}
 	}
 	return nil
 }

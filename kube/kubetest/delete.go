@@ -10,13 +10,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // deleteOptions reads the options from the body and the query.
 func (cl *call) deleteOptions() (metav1.DeleteOptions, error) {
 	var o metav1.DeleteOptions
-	if len(cl.body) > 0 && cl.media() != "application/vnd.kubernetes.protobuf" {
-		if err := json.Unmarshal(cl.body, &o); err != nil {
+	if len(cl.body) > 0 {
+		u, err := cl.decode()
+		if err == nil {
+			delete(u.Object, "metadata") // decode adds one, options have none
+			err = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &o)
+		}
+		if err != nil {
 			return o, apierrors.NewBadRequest(err.Error())
 		}
 	}

@@ -17,6 +17,8 @@ func (c *Cluster) subresource(cl *call) (*answer, error) {
 	switch {
 	case cl.res.gr() == pods && cl.sub == "log" && cl.verb == "get":
 		return c.podLog(cl)
+	case (cl.res.gr() == pods || cl.res.gr() == services) && cl.sub == "proxy":
+		return c.proxy(cl)
 	case cl.res.gr() == pods && cl.sub == "eviction" && cl.verb == "create":
 		return c.evict(cl)
 	case cl.res.gr() == namespaces && cl.sub == "finalize" && cl.verb == "update":
@@ -194,7 +196,7 @@ func (c *Cluster) evict(cl *call) (*answer, error) {
 	for _, b := range c.store.list(budgets, cl.ns) {
 		pdb := budgetOf(b)
 		if selects(pdb.Spec.Selector, e) && pdb.Status.DisruptionsAllowed <= 0 {
-			err := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
+			err := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0)
 			err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: policyv1.DisruptionBudgetCause, Message: "The disruption budget " + pdb.Name + " does not allow evicting pods currently"}}
 			return nil, err
 		}

@@ -132,7 +132,7 @@ func TestDamagedPages(t *testing.T) {
 				file[i] = byte(rng.Uint32())
 			}
 		}
-		path := filepath.Join(dir, fmt.Sprint(seed)); println(seed)
+		path := filepath.Join(dir, fmt.Sprint(seed))
 		require.NoError(t, os.WriteFile(path, file, 0o600))
 		s, err := boltstore.Open(path, boltstore.Options{NoSync: true})
 		if err != nil {

@@ -22,7 +22,10 @@
 //     counter back; do so only while no process runs.
 //  5. Every value carries a checksum over its key, version and bytes. What does
 //     not match is reported as pipeline.ErrCorrupt and never returned.
-//  6. List is exact: what was written before it began is in it.
+//  6. Open walks the structure of the file and refuses a damaged or truncated one,
+//     since bbolt itself would crash on it or make it worse. That reads all
+//     pages but the long values.
+//  7. List is exact: what was written before it began is in it.
 //
 // Values may have up to 16 MiB. The file never shrinks by itself, since bbolt
 // reuses the space; Compact rewrites it.
