@@ -52,10 +52,9 @@ type Update struct {
 }
 
 // Stamp says which rollout wrote an object and at which step. A Target keeps it
-// on the object (an annotation) and returns it in the Observation; that is how a
-// stale observation and a second rollout on the same target are recognised. A
-// Target that returns no stamps must guarantee that it never returns stale
-// observations.
+// on the object (an annotation) and returns it in the Observation, with
+// Observation.Stamped set; that is how a stale observation and a second rollout
+// on the same target are recognised.
 type Stamp struct {
 	Key  string `json:"key"`  // Release.Key
 	Step int64  `json:"step"` // grows with every write of the rollout

@@ -42,10 +42,16 @@ func newTurn(o Observation, j Journal, now time.Time, native bool) *turn {
 	return t
 }
 
-// enter begins a phase; it leaves a phase alone that has begun.
+// enter begins a phase; it leaves a phase alone that has begun. Traffic that
+// arrives, and leaves before it has settled, and arrives again, is not progress.
 func (t *turn) enter(p Phase) {
-	if t.j.Phase != p {
-		t.j.Phase, t.j.Since, t.j.Progress, t.j.Best = p, t.now, t.now, 0
+	if t.j.Phase == p {
+		return
+	}
+	again := p == PhasePropagate && t.j.Phase == PhaseSettle || p == PhaseSettle && t.j.Phase == PhasePropagate
+	t.j.Phase, t.j.Since = p, t.now
+	if !again {
+		t.j.Progress, t.j.Best = t.now, 0
 	}
 }
 
@@ -79,7 +85,7 @@ func (t *turn) end(o Outcome, restored bool, reason string) Decision {
 // back turns the rollout round.
 func (t *turn) back(o Outcome, reason string, p *Problem) {
 	if t.j.Back == nil {
-		t.j.Back = &Back{Outcome: o, Phase: t.j.Phase, Reason: reason, Problem: p, At: t.now}
+		t.j.Back = &Back{Outcome: o, Phase: t.j.Phase, Reason: reason, Problem: p, At: t.now, Idle: t.j.Idle}
 		t.j.Propagated, t.j.Settled = time.Time{}, time.Time{}
 	}
 	t.enter(PhaseRestore)
@@ -122,7 +128,7 @@ func (t *turn) due(d, total time.Duration) time.Time {
 	end := after(t.j.Started.Add(t.idle()), total)
 	switch {
 	case t.j.Back != nil:
-		end = after(t.j.Back.At, total)
+		end = after(t.j.Back.At.Add(t.j.Idle-t.j.Back.Idle), total)
 	case !t.j.Verified.IsZero():
 		end = time.Time{} // what has been verified once was in time
 	}

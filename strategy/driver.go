@@ -71,21 +71,26 @@ func (d Driver) Advance(ctx context.Context, j Journal, now time.Time) (Journal,
 		return behind, st, nil
 	}
 	before := j
+	j = j.clone()
 	j.Behind = time.Time{}
+	j.late(now)
+	learned := j.observe(seen)
+	if learned {
+		j.Progress, j.Best = now, 0 // the deadline for its effect begins with the write
+	}
 	dec := s.Next(seen, j, now)
 	if dec.Action != nil && dec.Journal.Outcome == "" {
 		return d.write(ctx, before, seen, dec, now)
 	}
-	return settled(before, seen, dec)
+	return settled(before, seen, dec, learned)
 }
 
 // settled takes over a decision that writes nothing.
-func settled(before Journal, seen Observation, dec Decision) (Journal, Status, error) {
+func settled(before Journal, seen Observation, dec Decision, learned bool) (Journal, Status, error) {
 	j := dec.Journal.clone()
-	j.observe(seen)
-	j.Intent = nil
+	j.Intent, j.Until = nil, dec.Until
 	st := Status{Phase: j.Phase, Detail: dec.Reason, Until: dec.Until, Done: j.Outcome != "", Seen: seen}
-	st.Save = st.Done || j.Phase != before.Phase || (j.Back == nil) != (before.Back == nil) ||
+	st.Save = learned || st.Done || j.Phase != before.Phase || (j.Back == nil) != (before.Back == nil) ||
 		len(j.Pauses) != len(before.Pauses) || !j.Settled.Equal(before.Settled)
 	return j, st, nil
 }
@@ -97,7 +102,6 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 		return before, Status{Seen: seen}, err
 	}
 	j := dec.Journal.clone()
-	j.observe(seen)
 	st := Status{Phase: j.Phase, Detail: dec.Reason, Save: true, Seen: seen}
 	if before.Intent == nil || !before.Intent.Same(a) {
 		j.intend(a, seen, now)
@@ -114,10 +118,11 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 		return refused(j, a, err, now)
 	}
 	w := j.Writes[a.slot()]
-	w.Done = true
+	w.Done, w.Known = true, w.Action.Stamp.Step
 	w.Count++
 	j.Writes[a.slot()] = w
-	j.Intent = nil
+	j.Intent, j.Until = nil, time.Time{}
+	j.Progress, j.Best = now, 0
 	return j, st, nil
 }
 
@@ -133,6 +138,17 @@ func refused(j Journal, a Action, err error, now time.Time) (Journal, Status, er
 	j = j.Decide(Back{Outcome: Failed, Reason: reason, At: now})
 	j.Propagated, j.Settled = time.Time{}, time.Time{}
 	return j, Status{Phase: j.Phase, Detail: reason, Save: true}, nil
+}
+
+// late grants the phase another deadline if the last one passed while nobody was
+// looking, as when the process was down: what it waited for may be there by now,
+// or be about to be.
+func (j *Journal) late(now time.Time) {
+	const slack = 10 * time.Second
+	if d := now.Sub(j.Until); !j.Until.IsZero() && d > slack {
+		j.Idle += d
+		j.Progress, j.Best, j.Until = now, 0, time.Time{}
+	}
 }
 
 // intend notes the next write and how to take it back.
@@ -151,14 +167,18 @@ func (j *Journal) intend(a Action, seen Observation, now time.Time) {
 	j.Intent = &a
 }
 
-// observe notes which journaled writes are seen to have happened.
-func (j *Journal) observe(seen Observation) {
+// observe notes which journaled writes are seen to have happened, and reports
+// whether there are any that were not known to have. That must be persisted: only
+// of a write that is known to have happened can an older observation be told.
+func (j *Journal) observe(seen Observation) (learned bool) {
 	for slot, w := range j.Writes {
 		if !w.Done && seen.Satisfies(w.Action) {
-			w.Done = true
+			w.Done, w.Known = true, w.Action.Stamp.Step
 			j.Writes[slot] = w
+			learned = true
 		}
 	}
+	return learned
 }
 
 func (o Observation) valid() error {

@@ -10,20 +10,19 @@ import (
 const lagLimit = time.Minute
 
 // fence compares the stamps that are observed with the writes that were
-// acknowledged. An older stamp of ours means a stale observation, of which
+// acknowledged. An older stamp of ours, or none, means a stale observation, of which
 // nothing may be concluded. The stamp of another rollout that stays means that
 // the target was taken over: then this one lets go of it.
 func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 	lag, foreign := "", ""
 	for slot, w := range j.Writes {
-		stamp, ok := seen.stamp(w.Action)
-		if !ok || !w.Done || stamp.Key == "" {
+		if w.Known == 0 || !seen.Stamped {
 			continue
 		}
-		switch {
-		case stamp.Key != j.Release.Key:
+		switch stamp := seen.stamp(w.Action); {
+		case stamp.Key != j.Release.Key && stamp.Key != "":
 			lag, foreign = slot, stamp.Key
-		case stamp.Step < w.Action.Stamp.Step:
+		case stamp.Step < w.Known:
 			lag = slot
 		}
 	}
@@ -46,19 +45,19 @@ func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 }
 
 // stamp returns the stamp on what the action writes.
-func (o Observation) stamp(a Action) (Stamp, bool) {
+func (o Observation) stamp(a Action) Stamp {
 	switch a.Op {
 	case OpCreate, OpScale:
-		v, ok := o.Version(a.Version)
-		return v.Stamp, ok
+		v, _ := o.Version(a.Version)
+		return v.Stamp
 	case OpRoute:
 		if f := o.front(a.Front); f != nil {
-			return f.Stamp, true
+			return f.Stamp
 		}
 	case OpUpdate:
 		if o.Native != nil {
-			return o.Native.Stamp, true
+			return o.Native.Stamp
 		}
 	}
-	return Stamp{}, false
+	return Stamp{}
 }

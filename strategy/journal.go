@@ -1,7 +1,6 @@
 package strategy
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,6 +28,7 @@ type Journal struct {
 	Progress time.Time     `json:"progress,omitzero"` // when Phase last got further
 	Best     int           `json:"best,omitempty"`    // the furthest that Phase got; flapping is no progress
 	Idle     time.Duration `json:"idle,omitempty"`    // time spent in pauses and holds, which no deadline counts
+	Until    time.Time     `json:"until,omitzero"`    // when the rollout was to be looked at again at the latest
 
 	Propagated time.Time `json:"propagated,omitzero"` // since when the traffic has been seen where it was sent
 	Verified   time.Time `json:"verified,omitzero"`   // when the new version was first verified to carry the traffic
@@ -51,11 +51,12 @@ type Journal struct {
 // Write is what the rollout does to one thing: the pods of a version, a front,
 // the native controller.
 type Write struct {
-	Action  Action    `json:"action"`  // the last one
-	Inverse Action    `json:"inverse"` // of the first one: how it was before the rollout
-	Count   int       `json:"count"`   // writes performed
-	At      time.Time `json:"at"`      // of the last intent
-	Done    bool      `json:"done"`    // the last one was acknowledged or has been observed
+	Action  Action    `json:"action"`          // the last one
+	Inverse Action    `json:"inverse"`         // of the first one: how it was before the rollout
+	Count   int       `json:"count"`           // writes performed
+	At      time.Time `json:"at"`              // of the last intent
+	Done    bool      `json:"done"`            // the last one was acknowledged or has been observed
+	Known   int64     `json:"known,omitempty"` // step of the last one of which that was so
 }
 
 // Pause is a pause of the strategy that has begun.
@@ -67,11 +68,12 @@ type Pause struct {
 
 // Back is why a rollout turned back.
 type Back struct {
-	Outcome Outcome   `json:"outcome"` // what the rollout ends with once it is back
-	Phase   Phase     `json:"phase"`   // where it was
-	Reason  string    `json:"reason"`
-	Problem *Problem  `json:"problem,omitempty"`
-	At      time.Time `json:"at"`
+	Outcome Outcome       `json:"outcome"` // what the rollout ends with once it is back
+	Phase   Phase         `json:"phase"`   // where it was
+	Reason  string        `json:"reason"`
+	Problem *Problem      `json:"problem,omitempty"`
+	At      time.Time     `json:"at"`
+	Idle    time.Duration `json:"idle,omitempty"` // Journal.Idle by then
 }
 
 // Outcome is how a rollout ended; empty while it is under way.
@@ -121,7 +123,7 @@ func Begin(s Strategy, r Release) (Journal, error) {
 // nothing if the rollout already turned back or has ended.
 func (j Journal) Decide(back Back) Journal {
 	if j.Back == nil && j.Outcome == "" {
-		back.Phase = j.Phase
+		back.Phase, back.Idle = j.Phase, j.Idle
 		j.Back = &back
 	}
 	return j
@@ -167,11 +169,4 @@ func (j Journal) clone() Journal {
 	j.Pauses = slices.Clone(j.Pauses)
 	j.Writes = maps.Clone(j.Writes)
 	return j
-}
-
-// equal compares as recorded.
-func (j Journal) equal(k Journal) bool {
-	a, errA := json.Marshal(j)
-	b, errB := json.Marshal(k)
-	return errA == nil && errB == nil && string(a) == string(b)
 }

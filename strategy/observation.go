@@ -9,11 +9,13 @@ import (
 // exists and where the traffic goes. It is platform-neutral; the comments say
 // what the fields are on Kubernetes.
 type Observation struct {
-	// At is when reading began. Nothing in the observation is older than the last
-	// write that was acknowledged before At, see Target.Observe.
+	// At is when reading began; for people.
 	At time.Time `json:"at"`
 	// Cursor is where Target.Wait goes on; only the Target reads it.
 	Cursor string `json:"cursor,omitempty"`
+	// Stamped says that the target keeps stamps, see Stamp. Without it every
+	// observation must be fresh.
+	Stamped bool `json:"stamped,omitempty"`
 	// Versions are all versions of the workload that exist, also those without pods.
 	Versions []Version `json:"versions,omitempty"`
 	// Traffic is the front that users reach.

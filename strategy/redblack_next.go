@@ -56,6 +56,10 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 		}
 	}
 	n.ready = min(n.ready, max(1, v.Desired)) // an autoscaler may lower it now
+	if !t.j.Propagated.IsZero() && t.o.Traffic.Ready(version) == 0 && !t.o.Traffic.Absent && t.instant() {
+		t.back(Failed, "version "+version+" has lost all its ready pods behind the front", v.Problem)
+		return Decision{}
+	}
 	why, until, settled := t.settle(version, n.ready, s.Settle)
 	if !settled {
 		return s.arriving(t, version, why, until)
@@ -186,9 +190,9 @@ func (s RedBlack) cleanup(t *turn, n size, v Version) Decision {
 
 // keep reports whether the old version may go.
 func (s RedBlack) keep(t *turn, n size, v Version) (Decision, bool) {
-	promoted := t.j.Signals.Promote != nil && !t.j.Signals.Promote.At.Before(t.j.Settled)
-	if s.KeepOld != Forever && !promoted && !past(t.j.Settled, s.KeepOld, t.now) {
-		return t.wait(PhaseKeep, t.j.Settled.Add(s.KeepOld), "%s serves; the old version is kept for %s", v.ID, s.KeepOld), false
+	promoted := t.j.Signals.Promote != nil && !t.j.Signals.Promote.At.Before(t.j.Verified)
+	if s.KeepOld != Forever && !promoted && !past(t.j.Verified, s.KeepOld, t.now) {
+		return t.wait(PhaseKeep, t.j.Verified.Add(s.KeepOld), "%s serves; the old version is kept for %s", v.ID, s.KeepOld), false
 	}
 	why, ok := t.o.Traffic.Only(v.ID, n.ready)
 	if t.o.Traffic.Absent {

@@ -12,10 +12,12 @@ import (
 //
 // strategytest.TestTarget is its conformance suite.
 type Target interface {
-	// Observe reads the whole state. It sees every write of this rollout that was
-	// acknowledged before it was called, also by another process: reads through a
-	// cache wait for the cache. Where it cannot promise that, it returns the
-	// stamps. An error means that nothing could be seen; it is retried.
+	// Observe reads the whole state. The first Observe of a Target, and the first
+	// after an Apply that returned an error, sees everything that has happened on
+	// the platform before it was called, writes of another process included: it
+	// must not come from a cache that may be older. The others may lag behind if
+	// the observation is Stamped, because the stamps tell. An error means that
+	// nothing could be seen; it is retried.
 	Observe(ctx context.Context) (Observation, error)
 	// Apply performs one write and returns when the platform has acknowledged
 	// it, without waiting for its effect. Performing an action whose state is

@@ -104,7 +104,7 @@ func NewCluster(o Options) *Cluster {
 }
 
 // Running puts version there as if it had run for ever: replicas ready pods
-// that carry the traffic. With a native controller, or if open is used before, the
+// that carry the traffic. With a native controller, the
 // front takes every version.
 func (c *Cluster) Running(version string, replicas int) {
 	c.mu.Lock()

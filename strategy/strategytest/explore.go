@@ -150,6 +150,7 @@ func (s Scenario) play(d disturbance) *run {
 		}
 		if r.steps == d.crash-1 {
 			r.journal = r.saved
+			c.Reopen()
 			c.Advance(d.downtime)
 			continue
 		}

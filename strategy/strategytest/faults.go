@@ -85,10 +85,21 @@ func (f Fault) changes(created time.Time, start time.Duration, now time.Time) []
 
 // apiFaults are what is wrong with the platform's interface.
 type apiFaults struct {
-	calls int
-	lose  map[int]bool
-	fail  map[int]error
-	lag   time.Duration
+	calls  int
+	lose   map[int]bool
+	fail   map[int]error
+	lag    time.Duration
+	lagged bool // it has lagged at some time
+	fresh  bool // the next observation does not lag
+}
+
+// Reopen returns the cluster as the Target of another process: its first
+// observation does not lag.
+func (c *Cluster) Reopen() strategy.Target {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.api.fresh = true
+	return c
 }
 
 // LoseReply makes the n-th Apply, counted from 1, happen without an answer: it
@@ -112,12 +123,14 @@ func (c *Cluster) FailApply(n int, err error) {
 	c.api.fail[n] = err
 }
 
-// Lag makes observations stale by d; their stamps tell.
+// Lag makes observations stale by d, except where a Target must not be; the
+// stamps tell.
 func (c *Cluster) Lag(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.catchUp()
 	c.api.lag = d
+	c.api.lagged = c.api.lagged || d > 0
 	c.remember()
 }
 

@@ -51,7 +51,8 @@ func (c *Cluster) violate(format string, args ...any) {
 	c.log.violations = append(c.log.violations, c.now.Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 }
 
-// judge looks at a write before it is performed.
+// judge looks at a write before it is performed. That a version which ails has
+// lost its pods since a stale observation was made is no write's fault.
 func (c *Cluster) judge(a strategy.Action, changed bool) {
 	c.log.writes = append(c.log.writes, Written{c.now, a, changed})
 	if !changed {
@@ -60,7 +61,8 @@ func (c *Cluster) judge(a strategy.Action, changed bool) {
 	switch a.Op {
 	case strategy.OpRoute:
 		for _, s := range a.Route {
-			if s.Version != strategy.AnyVersion && c.ready(s.Version) == 0 {
+			_, ails := c.faults[s.Version]
+			if s.Version != strategy.AnyVersion && c.ready(s.Version) == 0 && !(ails && c.api.lagged) {
 				c.violate("%s: no pod is ready", a)
 			}
 		}

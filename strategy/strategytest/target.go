@@ -27,7 +27,9 @@ func (c *Cluster) Observe(ctx context.Context) (strategy.Observation, error) {
 		return strategy.Observation{}, err
 	}
 	c.catchUp()
-	if c.api.lag > 0 && len(c.past) > 0 {
+	fresh := c.api.fresh
+	c.api.fresh = false
+	if c.api.lag > 0 && len(c.past) > 0 && !fresh {
 		return c.stale(), nil
 	}
 	return c.look(), nil
@@ -89,6 +91,7 @@ func (c *Cluster) Apply(ctx context.Context, a strategy.Action) error {
 	c.catchUp()
 	c.api.calls++
 	if err := c.api.fail[c.api.calls]; err != nil {
+		c.api.fresh = true
 		return err
 	}
 	if err := c.perform(a); err != nil {
@@ -97,6 +100,7 @@ func (c *Cluster) Apply(ctx context.Context, a strategy.Action) error {
 	c.settle()
 	c.touch()
 	if c.api.lose[c.api.calls] {
+		c.api.fresh = true
 		return ErrLost
 	}
 	return nil
@@ -111,6 +115,9 @@ func (r refusal) Permanent() bool { return true }
 func (c *Cluster) perform(a strategy.Action) error {
 	changes := !c.look().Satisfies(a)
 	c.judge(a, changes)
+	if _, known := c.look().Version(a.Version); a.Op == strategy.OpScale && !known {
+		return refusal("there is no version " + a.Version)
+	}
 	switch {
 	case a.Op == strategy.OpCreate && !c.opts.Native, a.Op == strategy.OpScale && !c.opts.Native:
 		w := c.workload(a.Version)
@@ -163,7 +170,7 @@ func (c *Cluster) update(a strategy.Action) {
 
 // look is what the cluster is like now.
 func (c *Cluster) look() strategy.Observation {
-	o := strategy.Observation{At: c.now, Cursor: strconv.FormatInt(c.seq, 10)}
+	o := strategy.Observation{At: c.now, Cursor: strconv.FormatInt(c.seq, 10), Stamped: true}
 	for _, w := range c.versions {
 		o.Versions = append(o.Versions, c.version(w))
 	}
