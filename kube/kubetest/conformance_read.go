@@ -35,6 +35,8 @@ func readLists(s *suite) {
 	s.ok(err)
 	s.equal("by field", 1, len(list.Items))
 	_, err = cms.List(s.ctx, metav1.ListOptions{FieldSelector: "data.k=v"})
+	s.refused(err, 400, metav1.StatusReasonBadRequest, "not a known field selector")
+	_, err = s.client.CoreV1().Pods(s.ns).List(s.ctx, metav1.ListOptions{FieldSelector: "spec.priority=1"})
 	s.refused(err, 400, metav1.StatusReasonBadRequest, "field label not supported")
 
 	var names []string

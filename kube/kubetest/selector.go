@@ -34,10 +34,19 @@ func (cl *call) selector() (*selection, error) {
 	s.fields = f.Requirements()
 	for _, r := range s.fields {
 		if !slices.Contains(selectable(cl.res), r.Field) {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("field label not supported: %s", r.Field))
+			return nil, unknownField(cl.res, r.Field)
 		}
 	}
 	return s, nil
+}
+
+// unknownField refuses a field label. Kinds with labels of their own say it
+// in other words than those with the common two.
+func unknownField(res *resource, field string) error {
+	if len(selectable(res)) == 2 {
+		return apierrors.NewBadRequest(fmt.Sprintf(`%q is not a known field selector: only "metadata.name", "metadata.namespace"`, field))
+	}
+	return apierrors.NewBadRequest("field label not supported: " + field)
 }
 
 // selectable lists the field labels that the API server supports for a kind.

@@ -56,21 +56,19 @@ func (c *Cluster) pipe(ctx context.Context, stream func(context.Context, io.Writ
 	ended := make(chan struct{})
 	go func() {
 		defer c.wg.Done()
+		defer cancel()
 		defer close(ended)
 		pw.CloseWithError(stream(ctx, pw))
-		cancel()
 	}()
 	// A reader that went away, or will never read again, must not hold the
-	// writer.
+	// writer. Of several errors that close a pipe the first stays.
 	go func() {
 		defer c.wg.Done()
 		select {
 		case <-ctx.Done():
 			pw.CloseWithError(ctx.Err())
-			pr.CloseWithError(ctx.Err())
 		case <-c.done:
 			pw.CloseWithError(io.EOF)
-			pr.CloseWithError(io.EOF)
 		case <-ended:
 		}
 	}()
