@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -181,8 +182,8 @@ func (e *engine) run() (stage.Release, error) {
 	}
 }
 
-func (e *engine) begin(ctx context.Context) error {
-	for {
+func (e *engine) begin(ctx context.Context) (err error) {
+	for range 100 {
 		if e.intent {
 			h, found, err := e.w.app.Find(e.ctx(ctx), e.in)
 			if err != nil && stage.IsPermanent(err) {
@@ -201,7 +202,8 @@ func (e *engine) begin(ctx context.Context) error {
 		if e.dies("after intent") {
 			return errCrash
 		}
-		h, err := e.w.app.Start(e.ctx(ctx), e.in)
+		var h kube.Handle
+		h, err = e.w.app.Start(e.ctx(ctx), e.in)
 		if e.dies("after start") {
 			return errCrash
 		}
@@ -214,6 +216,7 @@ func (e *engine) begin(ctx context.Context) error {
 		}
 		time.Sleep(time.Second)
 	}
+	return fmt.Errorf("the release does not begin: %w", err)
 }
 
 // release runs a stage to its end in a process that lives.

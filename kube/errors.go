@@ -168,6 +168,10 @@ func refusal(err error) bool {
 		return false
 	}
 	switch code := status.Status().Code; {
+	case strings.Contains(err.Error(), "failed to create typed patch object"):
+		// Server-side apply answers 500 to a configuration that does not fit
+		// the kind's schema (apimachinery pkg/util/managedfields/internal/structuredmerge.go).
+		return true
 	case apierrors.IsTooManyRequests(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		return false
 	case code == 408 || code == 429:

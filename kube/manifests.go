@@ -3,6 +3,7 @@ package kube
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,7 +172,27 @@ func (m *Manifests) add(source string, n int, raw []byte) {
 		return
 	}
 	delete(u.Object, "status")
+	encodeStrings(u)
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(u.Object, "spec", "template", "metadata", "creationTimestamp")
 	m.docs = append(m.docs, document{source: source, number: n, object: u})
+}
+
+// encodeStrings moves a Secret's stringData into data, as the API server does
+// when it stores it. Server-side apply would otherwise not know that a field
+// manager owns these values, and could not take them back.
+func encodeStrings(u *unstructured.Unstructured) {
+	texts := stringMap(u.Object, "stringData")
+	if u.GetKind() != "Secret" || u.GetAPIVersion() != "v1" || len(texts) == 0 {
+		return
+	}
+	data, _, _ := unstructured.NestedMap(u.Object, "data")
+	if data == nil {
+		data = map[string]any{}
+	}
+	for k, v := range texts {
+		data[k] = base64.StdEncoding.EncodeToString([]byte(v))
+	}
+	u.Object["data"] = data
+	delete(u.Object, "stringData")
 }

@@ -128,7 +128,7 @@ func (r *rendered) finish(app string) error {
 	}
 	template, _, _ := unstructured.NestedFieldNoCopy(w.Object, "spec", "template")
 	r.version = hash(template)
-	r.replicas = int(integer(w.Object, "spec", "replicas"))
+	r.replicas = max(0, int(integer(w.Object, "spec", "replicas"))) // the API server refuses a negative number
 	if err := unstructured.SetNestedField(w.Object, r.version, "spec", "template", "metadata", "labels", LabelVersion); err != nil {
 		return fmt.Errorf("%s: label the pods: %w", objectOf(w), err)
 	}

@@ -145,6 +145,9 @@ func (s *session) cursor() string {
 // wait blocks until a cache has changed since cursor, until something that was
 // observed may change by time alone, or until ctx is done.
 func (s *session) wait(ctx context.Context, cursor string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	s.mu.Lock()
 	due := s.due
 	s.mu.Unlock()

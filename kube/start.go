@@ -69,11 +69,28 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.survey(c, &h, r); err != nil {
 		return Handle{}, err
 	}
-	if err := a.writeClaim(c, held, &h, false); err != nil {
+	if err := a.claimNew(c, held, &h, r); err != nil {
 		return Handle{}, err
 	}
 	a.Cluster.session(c, h.Key, a.Namespace)
 	return h, nil
+}
+
+// claimNew writes the claim. Its namespace comes first if it is among the
+// manifests; it is the one object that is written before the handle exists, and
+// it stays, as namespaces do.
+func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) error {
+	if held.object == nil {
+		for _, u := range r.before {
+			if u.GetKind() != "Namespace" || u.GetName() != a.Namespace {
+				continue
+			}
+			if _, _, err := a.Cluster.create(ctx, a.stamped(h, u), a.owner()); err != nil {
+				return err
+			}
+		}
+	}
+	return a.writeClaim(ctx, held, h, false)
 }
 
 // survey records the baseline and finds out by dry run what the API server

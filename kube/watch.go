@@ -214,6 +214,9 @@ func (k *cache) wake() (uint64, <-chan struct{}) {
 // objects by name. They are shared: read only.
 func (k *cache) list(ctx context.Context, rv uint64) ([]*unstructured.Unstructured, error) {
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		k.mu.Lock()
 		ready := k.synced && k.rv >= rv
 		items, err, changed := slices.Collect(maps.Values(k.items)), k.err, k.changed

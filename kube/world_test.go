@@ -118,3 +118,10 @@ func (w *world) ended() bool {
 	require.NoError(w.t, err)
 	return m.Annotations[kube.Prefix+"ended"] != ""
 }
+
+// claimed is the handle that is kept in the cluster.
+func (w *world) claimed() string {
+	m, err := w.typed().CoreV1().ConfigMaps("shop").Get(context.Background(), "gennaker-shop", metav1.GetOptions{})
+	require.NoError(w.t, err)
+	return m.Data["handle"]
+}
