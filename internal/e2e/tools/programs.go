@@ -1,0 +1,58 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// MinIOVersion is the version of github.com/minio/minio that [MinIO] builds: the
+// last commit before the project was archived.
+const MinIOVersion = "v0.0.0-20260212201848-7aac2a2c5b7c"
+
+// ControlPlane returns the path of the program with etcd and the Kubernetes
+// control plane, see the module controlplane beside this package. A cold build
+// takes about eight minutes on two cores.
+func ControlPlane(ctx context.Context) (string, error) {
+	dir, err := moduleDir(ctx)
+	if err != nil {
+		return "", err
+	}
+	source := filepath.Join(dir, "controlplane")
+	p := program{name: "controlplane", takes: "8 to 15 minutes on two cores"}
+	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
+		data, err := os.ReadFile(filepath.Join(source, name))
+		if err != nil {
+			return "", fmt.Errorf("tools: control plane: %w", err)
+		}
+		p.key = append(p.key, data)
+	}
+	p.build = func(ctx context.Context, out string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+		cmd.Dir = source
+		return cmd
+	}
+	return cached(ctx, p)
+}
+
+// MinIO returns the path of the MinIO server. A cold build takes about two minutes.
+func MinIO(ctx context.Context) (string, error) {
+	return cached(ctx, program{
+		name:  "minio",
+		key:   [][]byte{[]byte(MinIOVersion)},
+		takes: "2 to 4 minutes on two cores",
+		build: install("github.com/minio/minio@" + MinIOVersion),
+	})
+}
+
+// install builds a program of another module at a version of its own, whose graph
+// has nothing to do with ours.
+func install(pkg string) func(context.Context, string) *exec.Cmd {
+	return func(ctx context.Context, out string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "go", "install", "-trimpath", "-ldflags=-s -w", pkg)
+		cmd.Env = append(os.Environ(), "GOBIN="+filepath.Dir(out))
+		return cmd
+	}
+}
