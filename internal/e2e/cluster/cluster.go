@@ -168,6 +168,24 @@ func (c *Cluster) Stop() {
 	_ = os.RemoveAll(c.dir)
 }
 
+// Err is nil while every component and kubelet runs, or else says which ended, with
+// the end of its log. It must not be called after Stop.
+func (c *Cluster) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ended []error
+	for _, p := range c.processes {
+		ended = append(ended, p.Ended())
+	}
+	select {
+	case err := <-c.failed:
+		c.failed <- err
+		ended = append(ended, err)
+	default:
+	}
+	return errors.Join(ended...)
+}
+
 // Logs returns the last n lines of every component's log, for failed tests.
 func (c *Cluster) Logs(n int) string {
 	c.mu.Lock()

@@ -78,6 +78,7 @@ func (c *Cluster) startAPIServer(ctx context.Context, program Program) error {
 		"--secure-port", "6443", "--bind-address", netns.NodeIP, "--advertise-address", netns.NodeIP,
 		"--tls-cert-file", c.path("apiserver.crt"), "--tls-private-key-file", c.path("apiserver.key"),
 		"--client-ca-file", c.path("ca.crt"),
+		"--kubelet-preferred-address-types", "InternalIP", // nothing resolves names
 		"--kubelet-certificate-authority", c.path("ca.crt"),
 		"--kubelet-client-certificate", c.path("apiserver.crt"), "--kubelet-client-key", c.path("apiserver.key"),
 		"--service-account-key-file", c.path("sa.pub"), "--service-account-signing-key-file", c.path("sa.key"),

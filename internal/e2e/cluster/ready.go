@@ -39,11 +39,8 @@ func (c *Cluster) ready(ctx context.Context, o Options) error {
 // nodesReady wants all nodes registered, and also free of taints when it must be
 // possible to schedule: the controller manager takes the first taint away.
 func (c *Cluster) nodesReady(ctx context.Context, want int, schedulable bool) error {
-	select {
-	case err := <-c.failed:
-		c.failed <- err // for the next call
+	if err := c.Err(); err != nil {
 		return err
-	default:
 	}
 	list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {

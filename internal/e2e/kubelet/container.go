@@ -98,12 +98,17 @@ func (c *container) prepare(life context.Context) bool {
 		c.event(v1.EventTypeWarning, "Failed", "Error: %v", c.invalid)
 		return false
 	}
-	c.p.changed() // ContainerCreating is written unless more happens at once
 	if c.b.imagePull {
 		c.pullFails(life)
 		return false
 	}
-	if !c.configured(life) || !pause(life, c.b.startDelay) {
+	if !c.configured(life) {
+		return false
+	}
+	if c.b.startDelay > 0 {
+		c.p.changed() // ContainerCreating
+	}
+	if !pause(life, c.b.startDelay) {
 		return false
 	}
 	c.event(v1.EventTypeNormal, "Pulled", "Container image %q already present on machine", c.spec.Image)

@@ -142,7 +142,10 @@ func (p *pod) writeStatus(ctx context.Context) {
 		"status":   status,
 	})
 	if err == nil {
-		_, err = p.k.client.CoreV1().Pods(p.first.Namespace).Patch(ctx, p.first.Name,
+		// The end of the pod must not cut off a request that is under way.
+		request, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_, err = p.k.client.CoreV1().Pods(p.first.Namespace).Patch(request, p.first.Name,
 			types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	}
 	switch {

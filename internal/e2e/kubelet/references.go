@@ -27,6 +27,7 @@ func (c *container) configured(life context.Context) bool {
 			return true
 		case volume != "":
 			c.p.k.events.Eventf(c.p.first, v1.EventTypeWarning, "FailedMount", "MountVolume.SetUp failed for volume %q : %s", volume, missing)
+			c.p.changed() // ContainerCreating
 		default:
 			c.event(v1.EventTypeWarning, "Failed", "Error: %s", missing)
 			c.set(func(s *v1.ContainerStatus) { s.State = waiting("CreateContainerConfigError", missing) })

@@ -33,6 +33,10 @@ const tmp = "/dev/shm"
 
 // enter prepares the namespaces that this process was started in.
 func enter() error {
+	// The old /proc still knows this process by its number outside.
+	if pid, err := os.Readlink("/proc/self"); err == nil {
+		os.Setenv(pidEnv, pid)
+	}
 	if err := mounts(); err != nil {
 		return err
 	}

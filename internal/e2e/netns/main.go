@@ -14,6 +14,7 @@ import (
 const (
 	insideEnv = "GENNAKER_E2E_INSIDE" // set in the child
 	lacksEnv  = "GENNAKER_E2E_LACKS"  // why there are no namespaces
+	pidEnv    = "GENNAKER_E2E_PID"    // set in the child: its process id outside
 	strictEnv = "GENNAKER_E2E_STRICT" // set by the user: nothing may be skipped
 )
 
@@ -64,6 +65,18 @@ func Main(body func() int, o Options) int {
 
 // Inside says whether this process runs in namespaces that [Main] made.
 func Inside() bool { return os.Getenv(insideEnv) != "" }
+
+// Enter returns the start of a shell command that runs a program in the namespaces
+// of this process from outside: append the program. It is "" outside.
+func Enter() string {
+	if !Inside() {
+		return ""
+	}
+	return "nsenter --target " + PID() + " --user --preserve-credentials --mount --net --pid --ipc"
+}
+
+// PID is the id of this process outside, when it runs in namespaces of [Main].
+func PID() string { return os.Getenv(pidEnv) }
 
 // Lacks returns why the body runs without namespaces, or "" when it has them or
 // never asked for any.

@@ -90,6 +90,17 @@ func (p *Process) Log() string { return p.log }
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Ended says whether the process has ended, and how: the end of its log is part of
+// the error. It is nil while the process runs.
+func (p *Process) Ended() error {
+	select {
+	case <-p.done:
+		return fmt.Errorf("%s: ended: %v\n%s", p.name, p.err, p.Tail(30))
+	default:
+		return nil
+	}
+}
+
 // Stop ends the process: SIGTERM, and SIGKILL when it still runs after grace. It
 // returns when the process is gone. Stopping twice is harmless.
 func (p *Process) Stop(grace time.Duration) {
