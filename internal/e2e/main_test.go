@@ -7,4 +7,4 @@ import (
 	"github.com/gennaker/gennaker/internal/e2e/clustertest"
 )
 
-func TestMain(m *testing.M) { clustertest.Main(m, cluster.Options{}) }
+func TestMain(m *testing.M) { clustertest.Main(m, cluster.Options{DataPlane: true}) }

@@ -33,9 +33,10 @@ type Cluster struct {
 	mu        sync.Mutex
 	processes []*process.Process // in the order of their start
 
-	kubelets sync.WaitGroup
-	cancel   context.CancelCauseFunc // ends the kubelets
-	failed   chan error              // from a kubelet
+	nodes  sync.WaitGroup          // kubelets and data plane
+	life   context.Context         // theirs
+	cancel context.CancelCauseFunc // ends it
+	failed chan error              // from one of them
 }
 
 // Start starts a cluster. The context bounds the start only.
@@ -48,7 +49,8 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	c := &Cluster{dir: dir, failed: make(chan error, o.Nodes)}
+	c := &Cluster{dir: dir, failed: make(chan error, o.Nodes+1)}
+	c.life, c.cancel = context.WithCancelCause(context.Background())
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("not ready within %s", o.Timeout))
 	defer cancel()
 	if err := c.start(ctx, o); err != nil {
@@ -100,13 +102,16 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 	if err := c.startKubelets(o); err != nil {
 		return err
 	}
+	if o.DataPlane {
+		if err := c.startDataPlane(ctx); err != nil {
+			return err
+		}
+	}
 	return c.ready(ctx, o)
 }
 
 // startKubelets starts the nodes n1, n2, … on the addresses after the API server's.
 func (c *Cluster) startKubelets(o Options) error {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c.cancel = cancel
 	pods := kubelet.NewAddresses(netip.MustParseAddr("10.244.0.10"))
 	ip := netip.MustParseAddr(netns.NodeIP)
 	for i := range o.Nodes {
@@ -122,8 +127,8 @@ func (c *Cluster) startKubelets(o Options) error {
 		if err != nil {
 			return err
 		}
-		c.kubelets.Go(func() {
-			if err := k.Run(ctx); err != nil {
+		c.nodes.Go(func() {
+			if err := k.Run(c.life); err != nil {
 				c.failed <- err
 			}
 		})
@@ -153,10 +158,8 @@ func (c *Cluster) Stop() {
 	if !c.Own() {
 		return
 	}
-	if c.cancel != nil {
-		c.cancel(errors.New("cluster stopped"))
-	}
-	c.kubelets.Wait()
+	c.cancel(errors.New("cluster stopped"))
+	c.nodes.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Nothing is kept, so nothing needs a farewell: killed is as good as stopped,

@@ -16,6 +16,9 @@ type Options struct {
 	Programs Programs
 	// Nodes is the number of nodes. Default 1, at most 200.
 	Nodes int
+	// DataPlane installs the Gateway API and starts package dataplane: an IngressClass
+	// and a GatewayClass "e2e", the former the default of the cluster.
+	DataPlane bool
 	// StockLimits leaves the controller manager's limits at 20 requests a second.
 	// Then the start takes 9 seconds and a rollout of ten pods three times as long.
 	StockLimits bool

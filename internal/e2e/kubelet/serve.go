@@ -134,6 +134,7 @@ func (c *container) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.b.latency > 0 && !pause(r.Context(), c.b.latency) {
 		return
 	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20)) // an answer before the request's end may break the client's write
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Image", c.spec.Image)

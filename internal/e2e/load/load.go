@@ -171,6 +171,9 @@ func (l *Load) send(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if body != nil {
+		request.ContentLength = 1 // the body goes out with the header
+	}
 	for key, values := range l.o.Header {
 		request.Header[key] = values
 	}
