@@ -9,5 +9,5 @@
 //  1. Start returns a process that runs, or an error that names the program.
 //  2. Ready fails as soon as the process exits, not when its deadline is reached,
 //     and its error carries the end of the log.
-//  3. After Stop the process is gone: SIGTERM first, SIGKILL after the grace time.
+//  3. After Stop the process is gone: StopSignal first, SIGKILL after the grace time.
 package process

@@ -24,6 +24,8 @@ type Command struct {
 	Env []string
 	// Dir receives the log file. Required, and must exist.
 	Dir string
+	// StopSignal is what Stop sends first. Default SIGTERM.
+	StopSignal syscall.Signal
 	// Attr adds to how the process is created, for example another user. A
 	// session of its own and the signal at the death of the parent are always set.
 	Attr *syscall.SysProcAttr
@@ -33,6 +35,7 @@ type Command struct {
 type Process struct {
 	name string
 	log  string
+	stop syscall.Signal
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error // valid once done is closed
@@ -41,7 +44,10 @@ type Process struct {
 // Start starts the program. It doesn't wait until the program is of use: see
 // [Process.Ready].
 func Start(c Command) (*Process, error) {
-	p := &Process{name: c.Name, log: filepath.Join(c.Dir, c.Name+".log"), done: make(chan struct{})}
+	p := &Process{name: c.Name, log: filepath.Join(c.Dir, c.Name+".log"), stop: c.StopSignal, done: make(chan struct{})}
+	if p.stop == 0 {
+		p.stop = syscall.SIGTERM
+	}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("%s: log: %w", c.Name, err)
@@ -101,7 +107,7 @@ func (p *Process) Ended() error {
 	}
 }
 
-// Stop ends the process: SIGTERM, and SIGKILL when it still runs after grace. It
+// Stop ends the process: by StopSignal, and by SIGKILL when it still runs after grace. It
 // returns when the process is gone. Stopping twice is harmless.
 func (p *Process) Stop(grace time.Duration) {
 	select {
@@ -109,7 +115,7 @@ func (p *Process) Stop(grace time.Duration) {
 		return
 	default:
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(p.stop)
 	select {
 	case <-p.done:
 	case <-time.After(grace):

@@ -69,7 +69,7 @@ func MinIO(ctx context.Context) (string, error) {
 // has nothing to do with ours.
 func install(pkg string) func(context.Context, string) *exec.Cmd {
 	return func(ctx context.Context, out string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, "go", "install", "-trimpath", "-ldflags=-s -w", pkg)
+		cmd := exec.CommandContext(ctx, "go", "install", pkg)
 		cmd.Env = append(os.Environ(), "GOBIN="+filepath.Dir(out))
 		return cmd
 	}
