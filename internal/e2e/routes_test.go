@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	v1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,25 @@ func twoVersions(b *bench) {
 	}
 	b.rolledOut("blue")
 	b.rolledOut("green")
+	b.eventually(func() error {
+		// Endpoints follow the pods' readiness; a rollout doesn't wait for them.
+		list, err := b.client.DiscoveryV1().EndpointSlices(b.namespace).List(b.t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		ready := map[string]int{}
+		for _, slice := range list.Items {
+			for _, e := range slice.Endpoints {
+				if e.Conditions.Ready != nil && *e.Conditions.Ready {
+					ready[slice.Labels[discoveryv1.LabelServiceName]]++
+				}
+			}
+		}
+		if ready["blue"] != 2 || ready["green"] != 2 {
+			return fmt.Errorf("ready endpoints: %v", ready)
+		}
+		return nil
+	})
 }
 
 // counted sends n requests and returns the report.
@@ -105,8 +125,9 @@ func TestIngressRoutesAndSplits(t *testing.T) {
 		return nil
 	})
 	url := "http://" + cluster.IngressIP
+	b.answers(url, host, "v1") // the data plane hears of endpoints by a watch of its own
 	r := b.counted(load.Options{URL: url, Host: host}, 200)
-	require.Equal(t, map[string]int{"v1": r.Requests}, r.ByVersion, "the status comes after the routes: %s", r)
+	require.Equal(t, map[string]int{"v1": r.Requests}, r.ByVersion, r)
 
 	b.ingress("canary", host, "green", map[string]string{
 		"nginx.ingress.kubernetes.io/canary":        "true",
@@ -199,9 +220,16 @@ func (b *gatewayBench) route(spec string, condition string, on bool) *gatewayv1.
 func TestHTTPRouteSplitsByWeight(t *testing.T) {
 	b := newGatewayBench(t)
 	twoVersions(b.bench)
+	set := func(blue, green int) {
+		b.route(fmt.Sprintf(`[{"backendRefs":[{"name":"blue","port":80,"weight":%d},{"name":"green","port":80,"weight":%d}]}]`, blue, green), "Accepted", true)
+	}
+	// The data plane hears of endpoints by a watch of its own.
+	set(0, 1)
+	b.answers(b.url, "", "v2")
+	set(1, 0)
+	b.answers(b.url, "", "v1")
 	for _, weights := range [][2]int{{100, 0}, {90, 10}, {1, 1}, {0, 7}} {
-		b.route(fmt.Sprintf(`[{"backendRefs":[{"name":"blue","port":80,"weight":%d},{"name":"green","port":80,"weight":%d}]}]`,
-			weights[0], weights[1]), "Accepted", true)
+		set(weights[0], weights[1])
 		r := b.counted(load.Options{URL: b.url}, 400)
 		require.Zero(t, r.Failures, r)
 		share := float64(r.Requests) * float64(weights[1]) / float64(weights[0]+weights[1])
@@ -215,7 +243,10 @@ func TestHTTPRouteWeightsShiftWithoutLoss(t *testing.T) {
 	set := func(blue, green int) {
 		b.route(fmt.Sprintf(`[{"backendRefs":[{"name":"blue","port":80,"weight":%d},{"name":"green","port":80,"weight":%d}]}]`, blue, green), "Accepted", true)
 	}
+	set(0, 1)
+	b.answers(b.url, "", "v2")
 	set(1, 0)
+	b.answers(b.url, "", "v1")
 	l := b.drive(load.Options{URL: b.url, Method: http.MethodPost, Rate: 300}, "v1")
 	for green := 20; green <= 100; green += 20 {
 		set(100-green, green)
@@ -237,6 +268,7 @@ func TestHTTPRouteMatchesAndFilters(t *testing.T) {
 	b.answers(b.url, "", "changed")
 	b.answers(b.url+"/newer", "", "changed")
 	b.answers(b.url+"/new/page", "", "v2")
+	b.answers(b.url+"/new", "", "v2")
 	r := b.counted(load.Options{URL: b.url, Header: http.Header{"X-Canary": {"yes"}}}, 20)
 	require.Equal(t, map[string]int{"v2": r.Requests}, r.ByVersion)
 }
@@ -245,6 +277,7 @@ func TestHTTPRouteStatusTellsTheTruth(t *testing.T) {
 	b := newGatewayBench(t)
 	twoVersions(b.bench)
 	b.route(`[{"backendRefs":[{"name":"blue","port":80},{"name":"gone","port":80}]}]`, "ResolvedRefs", false)
+	b.answers(b.url, "", "v1")
 	r := b.counted(load.Options{URL: b.url}, 100)
 	require.InDelta(t, float64(r.Requests)/2, r.ByStatus[http.StatusInternalServerError], 3, "a dead backend keeps its share: %s", r)
 
