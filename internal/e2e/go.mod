@@ -3,6 +3,7 @@ module github.com/gennaker/gennaker/internal/e2e
 go 1.26.0
 
 require (
+	github.com/gennaker/gennaker v0.0.0
 	github.com/minio/minio-go/v7 v7.4.1
 	github.com/stretchr/testify v1.12.1
 	k8s.io/api v0.37.2
