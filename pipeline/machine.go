@@ -68,9 +68,13 @@ func (m *machine) take(in *input) bool {
 		in.err = err
 		return changed
 	}
+	if in.stage >= len(m.r.Stages) { // of a stage that a restart has removed
+		in.err = errStale
+		return false
+	}
 	s := &m.r.Stages[in.stage]
 	if in.kind == inUndone {
-		return m.undone(in.stage, in.failure)
+		return m.undone(in)
 	}
 	if s.Status != StageRunning || s.Gen != in.gen || s.Attempt != in.try {
 		in.err = errStale

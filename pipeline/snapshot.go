@@ -112,8 +112,8 @@ func (e *Embedded) Get(ctx context.Context, id string) (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("execution %q: %w", id, err)
 	}
 	s := r.snapshot()
-	if p := x.parked.Load(); p != nil {
-		s.Parked = *p
+	if err := x.parking(); err != nil {
+		s.Parked = err.Error()
 	}
 	x.mu.Lock()
 	for i, d := range x.details {
@@ -163,7 +163,22 @@ func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
 			return fmt.Errorf("execution %q: %s by %q: %w", id, s.Kind, s.Actor, err)
 		}
 	}
+	for try := 1; ; try++ {
+		err := e.deliver(ctx, id, s)
+		// Another engine may have been faster; what it wrote decides then.
+		again := errors.Is(err, ErrConflict) || errors.Is(err, ErrShutdown)
+		if !again || e.draining() || try == signalTries {
+			return err
+		}
+	}
+}
+
+// signalTries is how often a signal is delivered when the record changes below it.
+const signalTries = 5
+
+func (e *Embedded) deliver(ctx context.Context, id string, s Signal) error {
 	x := e.open(id)
+	defer e.close(x)
 	done := make(chan error, 1)
 	x.post(input{kind: inSignal, signal: &s, done: func(err error) { done <- err }})
 	select {

@@ -1,6 +1,11 @@
 package pipeline
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // view is the graph of one execution: what its stage records stand for. The
 // instance with index i belongs to record.Stages[i].
@@ -58,6 +63,54 @@ func (v *view) add(r *record, def *scopeDef, parent *scopeInst, owner, item int,
 		v.expand(r, i)
 	}
 	return s
+}
+
+// check refuses records that do not fit the plan, on which the machine could
+// not work.
+func (v *view) check(r *record) error {
+	if len(v.insts) != len(r.Stages) {
+		return errors.New("it has stages that its plan does not have")
+	}
+	for i, in := range v.insts {
+		s := &r.Stages[i]
+		if in.n == nil || in.scope.owner < 0 && s.ID != in.n.ID {
+			return fmt.Errorf("stage %q is not the one of the plan", s.ID)
+		}
+		group := in.n.body != nil
+		switch {
+		case !group && len(s.Items) > 0 || in.n.Type == TypeSub && len(s.Items) > 1:
+			return fmt.Errorf("stage %q has items that it cannot have", s.ID)
+		case s.Status == StageRunning && !in.n.may(s.Phase):
+			return fmt.Errorf("stage %q, a %s, runs in phase %q", s.ID, in.n.Type, s.Phase)
+		case s.Status == StageRunning && in.n.Type == TypeSub && len(s.Items) == 0:
+			return fmt.Errorf("stage %q runs without items", s.ID)
+		}
+		for k := range s.Items {
+			if slices.ContainsFunc(s.Items[:k], func(it itemRec) bool { return it.Key == s.Items[k].Key }) {
+				return fmt.Errorf("stage %q has two items with the key %q", s.ID, s.Items[k].Key)
+			}
+		}
+	}
+	return nil
+}
+
+// may reports whether a stage of this type can be in the phase.
+func (n *node) may(p phase) bool {
+	switch p {
+	case phaseExec, phaseStop:
+		return n.Type == TypeTask
+	case phaseStart, phasePoll, phaseAbort:
+		return n.Type == TypeEffect
+	case phaseBackoff:
+		return n.Type == TypeTask || n.Type == TypeEffect
+	case phaseGate:
+		return n.Gate != nil
+	case phaseWait:
+		return n.Type == TypeWait
+	case phaseGroup:
+		return n.body != nil
+	}
+	return false
 }
 
 // expand adds the stages of every item of group i, if it has items and has not
