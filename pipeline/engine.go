@@ -158,6 +158,9 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	if err != nil {
 		return fmt.Errorf("execution %q: %w", id, err)
 	}
+	if len(input) > MaxPayload {
+		return fmt.Errorf("execution %q: its input has %d bytes, at most %d are allowed: %w", id, len(input), MaxPayload, ErrTooLarge)
+	}
 	if err := e.keepPlan(ctx, def.hash, def.plan); err != nil {
 		return fmt.Errorf("execution %q: plan: %w", id, err)
 	}

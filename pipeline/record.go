@@ -134,6 +134,7 @@ type itemRec struct {
 	Value  json.RawMessage `json:"value"`
 	Status StageStatus     `json:"status"`
 	Halted string          `json:"halted,omitempty"`
+	Past   bool            `json:"past,omitempty"` // it failed before a restart, so it aborts no others
 }
 
 type undoRec struct {

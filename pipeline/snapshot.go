@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -69,9 +70,16 @@ func (s Snapshot) Err() error {
 		return nil
 	}
 	e := &FailedError{Execution: s.ID, Status: s.Status, Reason: s.Reason}
+	var first StageSnapshot
 	for _, st := range s.Stages {
-		if st.Status == StageFailed && st.Failure != nil && st.Activity == "" {
-			e.Stage, e.Detail = st.ID, st.Failure.Detail
+		if st.Status != StageFailed || st.Failure == nil {
+			continue
+		}
+		named := strings.HasPrefix(s.Reason, fmt.Sprintf("stage %q failed: ", st.ID))
+		if e.Stage == "" || named || st.Ended.Before(first.Ended) {
+			e.Stage, e.Detail, first = st.ID, st.Failure.Detail, st
+		}
+		if named {
 			break
 		}
 	}

@@ -178,20 +178,38 @@ func (v *view) input(r *record, i int) json.RawMessage {
 	return raw
 }
 
-// halted returns why no further stage of the scope starts, "" if they do.
-func (s *scopeInst) halted(r *record) string {
-	for ; s != nil; s = s.parent {
-		if s.owner < 0 {
-			return r.Halted
+// own returns why no further stage of this scope itself starts, "" if they do.
+func (s *scopeInst) own(r *record) string {
+	if s.owner < 0 {
+		return r.Halted
+	}
+	if h := r.Stages[s.owner].Halted; h != "" {
+		return h
+	}
+	return r.Stages[s.owner].Items[s.item].Halted
+}
+
+// halted returns why stage i may not start or go on, "" if it may. What always
+// runs takes no notice of the scopes around it, but what it contains does of
+// those inside it.
+func (v *view) halted(r *record, i int) string {
+	n, s := v.insts[i].n, v.insts[i].scope
+	for s != nil && !n.Always {
+		if why := s.own(r); why != "" {
+			return why
 		}
-		if h := r.Stages[s.owner].Halted; h != "" {
-			return h
-		}
-		if h := r.Stages[s.owner].Items[s.item].Halted; h != "" {
-			return h
-		}
+		n, s = s.def.group, s.parent
 	}
 	return ""
+}
+
+// immune reports whether stage i goes on when sc, which it lies inside, halts.
+func (v *view) immune(i int, sc *scopeInst) bool {
+	n, s := v.insts[i].n, v.insts[i].scope
+	for s != sc && !n.Always {
+		n, s = s.def.group, s.parent
+	}
+	return n.Always
 }
 
 // inside reports whether the scope is outer or lies inside it.
