@@ -102,8 +102,9 @@ func (e *Embedded) takeUp(ctx context.Context) error {
 		}
 		for _, item := range items {
 			after = item.Key
-			if !ended(item.Value) {
-				e.adopt(&execution{e: e, id: item.Key[len(execPrefix):]})
+			id := item.Key[len(execPrefix):]
+			if !ended(item.Value) && !e.beingStarted(id) {
+				e.adopt(&execution{e: e, id: id})
 			}
 		}
 		if len(items) == 0 {
