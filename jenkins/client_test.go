@@ -46,7 +46,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	c, err := jenkins.New(jenkins.Options{URL: "https://ci.test"})
 	require.NoError(t, err)
 	_, err = jenkins.NewJob(c, "/a//b", params, jenkins.JobOptions{KeyParameter: "token", Files: []string{"["}, Images: []jenkins.Image{{}}})
-	for _, text := range []string{"not a full name", "key parameter", "files: pattern", "image 1: Path is empty"} {
+	for _, text := range []string{"not a full name", "key parameter", "files: pattern", "image 1: no Path"} {
 		require.ErrorContains(t, err, text)
 	}
 }

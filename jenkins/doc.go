@@ -75,7 +75,8 @@
 // # Testing
 //
 // Package jenkinstest is a Jenkins for tests; give its Transport to Options. The tests of this package kill the process at each of its requests,
-// lose each reply, restart Jenkins at each second, and play ten thousand random schedules of all of that.
+// lose each reply, restart Jenkins at each second, and play random
+// schedules of all of that: go test ./jenkins -run Random -schedules 10000.
 //
 // # gojenkins
 //

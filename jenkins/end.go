@@ -113,6 +113,7 @@ func (j *job) drain(c *stage.Ctx, h *Handle) error {
 // succeed collects the artifacts. A file may not be there yet although the build lists it, and a build that has just ended may not list
 // it yet: both are looked at again for a while.
 func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (status, error) {
+	asked := time.Now() // an answer may take long, and says what was true when it began
 	set, err := j.collect(c, *h, info)
 	if err == nil {
 		return stage.Succeeded(set), nil
@@ -124,11 +125,10 @@ func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (statu
 	if !errors.Is(err, ErrFileMissing) && !errors.Is(err, errEmpty) {
 		return failed(stage.Permanent(err))
 	}
-	now := time.Now()
 	if f.fileless.IsZero() {
-		f.fileless = now
+		f.fileless = asked
 	}
-	if now.Sub(f.fileless) > hidden {
+	if asked.Sub(f.fileless) > hidden {
 		return failed(stage.Permanent(err))
 	}
 	return running(time.Second, "build #%d: waiting for its archived files", h.Build), nil

@@ -28,7 +28,7 @@ type ImageDecoder func(data []byte) (reference, digest string, err error)
 func (i Image) validate() error {
 	var errs []error
 	if i.Path == "" {
-		errs = append(errs, errors.New("Path is empty; name the archived file with the image's digest"))
+		errs = append(errs, errors.New("no Path; name the archived file with the image's digest"))
 	}
 	if _, err := path.Match(i.Path, ""); err != nil {
 		errs = append(errs, err)

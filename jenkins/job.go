@@ -68,7 +68,7 @@ type Job[P any] struct {
 	params func(P) map[string]string
 }
 
-var _ stage.Effect[struct{}, Handle, artifact.Set] = (*Job[struct{}])(nil)
+var _ stage.Builder[struct{}, Handle] = (*Job[struct{}])(nil)
 
 // NewJob returns the builder of the job with the given full name, which has the names of folders before slashes: "team/shop". params makes the
 // build's parameters from the stage's input; nil means none. What the job declares and params leaves out gets the job's default. The

@@ -1,6 +1,7 @@
 package jenkins_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -135,9 +136,11 @@ func TestOneBuildWhicheverReplyIsLost(t *testing.T) {
 	}
 }
 
-// Ten thousand random schedules of deaths, lost replies, outages, restarts and strangers.
+var schedules = flag.Int("schedules", 2000, "how many random schedules to try; the full check is 10000")
+
+// Random schedules of deaths, lost replies, outages, restarts and strangers.
 func TestOneBuildInRandomSchedules(t *testing.T) {
-	seeds := 10_000
+	seeds := *schedules
 	if testing.Short() {
 		seeds = 300
 	}

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"mime"
 	"net/http"
 	"net/url"
@@ -113,16 +113,19 @@ func (r *requester) fetch(ctx context.Context, req request) (answer, error) {
 		if err == nil || req.method != http.MethodGet || attempt >= r.opts.Retries || !isTransient(err) || ctx.Err() != nil {
 			return a, err
 		}
-		if sleep(ctx, pause(attempt, err)) != nil {
+		if sleep(ctx, pause(req, attempt, err)) != nil {
 			return a, err
 		}
 	}
 }
 
-// pause is how long to wait before a GET is repeated.
-func pause(attempt int, err error) time.Duration {
+// pause is how long to wait before a GET is repeated. It differs between paths, so that builds which an outage hit at the same moment do not all come
+// back at the same moment, and is the same from run to run.
+func pause(req request, attempt int, err error) time.Duration {
 	d := min(200*time.Millisecond<<attempt, 5*time.Second)
-	d = d/2 + rand.N(d)
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, req.path)
+	d = d/2 + d*time.Duration(h.Sum32()%1024)/1024
 	var s *StatusError
 	if errors.As(err, &s) && s.After > 0 {
 		d = max(d, min(s.After, 30*time.Second))

@@ -18,7 +18,7 @@ func (r *requester) stream(ctx context.Context, req request) (*http.Response, er
 		if err == nil || attempt >= r.opts.Retries || !isTransient(err) || ctx.Err() != nil {
 			return resp, err
 		}
-		if sleep(ctx, pause(attempt, err)) != nil {
+		if sleep(ctx, pause(req, attempt, err)) != nil {
 			return nil, err
 		}
 	}

@@ -19,7 +19,11 @@ const (
 // instant way back, and only then removes its pods. It needs twice the pods.
 //
 // The new version gets as many pods as the live one has at that moment, at
-// least those of the manifest. The zero RedBlack is a good default.
+// least those of the manifest: red/black never lowers a capacity. Until the old
+// version's pods are removed, a new version that fails for good, or that loses
+// all its ready pods behind the front, sends the traffic back at once.
+//
+// The zero RedBlack is a good default.
 type RedBlack struct {
 	// Ready is how many pods of the new version must be available before the
 	// traffic moves. Zero means all of them.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gennaker/gennaker/pipeline"
+	"github.com/gennaker/gennaker/stage"
 )
 
 // view shows a release to a person or to a program.
@@ -170,13 +171,16 @@ func summary(s pipeline.Snapshot) string {
 	if s.Status != pipeline.Succeeded {
 		return fmt.Sprintf("release %s %s after %.1fs: %s", s.ID, s.Status, took, s.Reason)
 	}
-	var out struct {
-		Environment string
-		Set         []struct{ Location string }
-	}
 	text := fmt.Sprintf("release %s succeeded after %.1fs", s.ID, took)
-	if err := json.Unmarshal(s.Output, &out); err == nil && len(out.Set) > 0 {
-		text += fmt.Sprintf(": %s runs %s", out.Environment, out.Set[0].Location)
+	var out stage.Release
+	if err := json.Unmarshal(s.Output, &out); err != nil {
+		return text
+	}
+	for a := range out.Set.All() {
+		text += fmt.Sprintf("\n%s runs %s", out.Environment, a.Location)
+	}
+	for _, e := range out.Endpoints {
+		text += "\nat " + e
 	}
 	return text
 }

@@ -84,7 +84,7 @@ func (c *Cluster) podEvent(e *entry, kind, reason, format string, args ...any) {
 
 // step moves a pod to its next stage.
 func (c *Cluster) step(e *entry, p *corev1.Pod, life *podLife, b Behavior) {
-	image, name := p.Spec.Containers[0].Image, p.Spec.Containers[0].Name
+	image := p.Spec.Containers[0].Image
 	at := life.until
 	switch life.stage {
 	case creating, pullWait:
@@ -108,7 +108,6 @@ func (c *Cluster) step(e *entry, p *corev1.Pod, life *podLife, b Behavior) {
 	case over:
 		life.until = time.Time{}
 	}
-	_ = name
 }
 
 func nextBackOff(d time.Duration) time.Duration {

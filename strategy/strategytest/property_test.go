@@ -97,10 +97,6 @@ type floors struct{ replicas, least int }
 // floorOf is what must serve at least: nothing is promised below MaxUnavailable
 // or Ready.
 func floorOf(s strategy.Strategy, before, replicas int) floors {
-	total := max(before, 1)
-	if replicas > 0 {
-		total = replicas
-	}
 	switch s := s.(type) {
 	case strategy.RedBlack:
 		want := max(before, replicas, 1)
@@ -109,7 +105,6 @@ func floorOf(s strategy.Strategy, before, replicas int) floors {
 		}
 		return floors{replicas, min(before, max(1, s.Ready.Ceil(want)))}
 	default:
-		_ = total
 		return floors{replicas, min(before, 1)}
 	}
 }

@@ -70,7 +70,7 @@ func (r *run) restored() error {
 	return nil
 }
 
-// truth is the state when everything that is under way has come to rest.
+// truth is what the cluster is like, however stale observations are.
 func (c *Cluster) truth() strategy.Observation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
