@@ -55,7 +55,7 @@
 //     state of changed Secrets and ConfigMaps is kept in Secrets beside them.
 //  9. Nothing is polled. A release of one workload with its Service makes at
 //     most twenty requests; releases in one namespace share four watches, which
-//     end with the last of their contexts.
+//     end soon after the last of them.
 //
 // # Cluster objects
 //
@@ -85,10 +85,11 @@
 //
 // # Cancellation
 //
-// Each call ends with its context. Watches live between two calls of Poll and
-// end with the context that the first of them had, so an engine that gives one
-// context to all calls of an attempt has them opened once. Abort needs a
-// context that is not cancelled; it returns when the baseline is back.
+// Each call ends with its context. Watches are kept for a few seconds between
+// two calls of Poll, since an engine gives each call a context of its own; they
+// end at once when a call is cancelled or the release has ended, and with
+// [Cluster.Close]. Abort needs a context that is not cancelled; it returns when
+// the baseline is back, and may be called again if its time was too short.
 //
 // # Limits
 //
@@ -106,4 +107,5 @@
 //	k := kubetest.New(kubetest.Options{Namespaces: []string{"shop"}})
 //	defer k.Close()
 //	c, err := kube.Connect(k.Config(), nil)
+//	defer c.Close()
 package kube

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -83,7 +82,7 @@ func TestUndoRestoresWhatRanBefore(t *testing.T) {
 				rel, err := e.run()
 				require.NoError(t, err)
 				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-				defer synctest.Wait()
+				defer w.client.Close()
 				defer cancel()
 				require.NoError(t, w.app.Undo(e.ctx(ctx), e.in, &rel))
 				require.Equal(t, map[string]int{"v1": 3}, w.serving())
@@ -157,7 +156,7 @@ func TestAReleaseBesideAnotherSharesItsWatches(t *testing.T) {
 		other.Name = "cart"
 		other.Manifests = kube.YAML("cart.yaml", []byte(strings.ReplaceAll(strings.ReplaceAll(shopYAML, "name: shop", "name: cart"), "app: shop", "app: cart")))
 		ctx, cancel := context.WithCancel(context.Background())
-		defer synctest.Wait()
+		defer w.client.Close()
 		defer cancel()
 		for _, app := range []kube.App{w.app, other} {
 			e := w.engine("run-1/"+app.Name+"/1", "v1", strategy.RedBlack{})
