@@ -19,8 +19,8 @@ const (
 )
 
 // A Cluster is a connection to one Kubernetes API server. It is safe for
-// concurrent use and is shared by all Apps of that cluster. It keeps no
-// connection, watch or goroutine of its own: these belong to running releases.
+// concurrent use and is shared by all Apps of that cluster. It keeps watches
+// while releases run and for a few seconds afterwards; see Close.
 type Cluster struct {
 	name string
 	host string

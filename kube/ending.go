@@ -172,7 +172,7 @@ func (a App) back(c *stage.Ctx, h *Handle, signal strategy.Signal) error {
 	if err != nil {
 		return final(err)
 	}
-	defer rel.target.s.close()
+	defer rel.target.s.rest(true)
 	if h.Journal.Outcome == strategy.Succeeded {
 		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
 	}
