@@ -70,16 +70,16 @@ type Embedded struct {
 	seq    atomic.Uint64
 	commit committer
 
-	mu       sync.Mutex
-	defs     map[string]*definition // by name, the newest
-	exact    map[string]*definition // by hash of the plan
-	plans    map[string]*Plan       // by hash
-	execs    map[string]*execution
-	starting map[string]int // calls of Start that go on
-	state    runState
-	calls    context.Context // of the calls of stages
-	polls    context.Context // of Poll, which ends as soon as Run's context does
-	turns    tracker         // turns and calls that are going on
+	mu    sync.Mutex
+	defs  map[string]*definition // by name, the newest
+	exact map[string]*definition // by hash of the plan
+	plans map[string]*Plan       // by hash
+	execs map[string]*execution
+	begun map[string]int // ids that Start is about to write
+	state runState
+	calls context.Context // of the calls of stages
+	polls context.Context // of Poll, which ends as soon as Run's context does
+	turns tracker         // turns and calls that are going on
 
 	registered atomic.Uint64 // rises when code is registered that was not there before
 }
@@ -100,7 +100,7 @@ func New(store Store, o Options) *Embedded {
 	}
 	e := &Embedded{
 		store: store, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
-		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{}, starting: map[string]int{},
+		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{}, begun: map[string]int{},
 	}
 	e.commit = committer{store: store, observe: o.Observer.OnWrite}
 	return e
@@ -174,12 +174,15 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	x := &execution{e: e, id: id, rt: map[int]*runtime{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
 	x.m.apply(nil)
-	defer e.keepFromTakeUp(id)()
+	defer e.beginning(id)()
 	version, err := e.write(ctx, r, "")
 	if errors.Is(err, ErrConflict) {
 		return e.same(ctx, id, def.plan.Name, input)
 	}
 	if err != nil {
+		if errors.Is(err, ErrUnknown) {
+			e.adopt(&execution{e: e, id: id}) // it goes on if it is there
+		}
 		return fmt.Errorf("execution %q: %w", id, err)
 	}
 	x.version = version
@@ -187,6 +190,20 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	e.adopt(x)
 	e.observe(r, 0)
 	return nil
+}
+
+// beginning keeps Run from taking up an execution between its first write and
+// the moment from which this engine works on it.
+func (e *Embedded) beginning(id string) (done func()) {
+	add := func(n int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.begun[id] += n; e.begun[id] == 0 {
+			delete(e.begun, id)
+		}
+	}
+	add(1)
+	return func() { add(-1) }
 }
 
 // same says whether the execution that has the id already is the one wanted.
@@ -280,28 +297,6 @@ func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Versio
 // errOvertaken says that a write of an earlier owner, which had been on its way,
 // landed after the record was read. Nothing has been done with that record yet.
 var errOvertaken = fmt.Errorf("a late write of an earlier owner landed: %w", ErrConflict)
-
-// keepFromTakeUp lets Run leave the execution alone while it is being started, so
-// that a record which was written a moment ago is not taken for one that an
-// earlier process has left.
-func (e *Embedded) keepFromTakeUp(id string) (done func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.starting[id]++
-	return func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.starting[id]--; e.starting[id] == 0 {
-			delete(e.starting, id)
-		}
-	}
-}
-
-func (e *Embedded) beingStarted(id string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.starting[id] > 0
-}
 
 // adopt makes the execution one that this engine works on.
 func (e *Embedded) adopt(x *execution) {

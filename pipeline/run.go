@@ -102,8 +102,7 @@ func (e *Embedded) takeUp(ctx context.Context) error {
 		}
 		for _, item := range items {
 			after = item.Key
-			id := item.Key[len(execPrefix):]
-			if !ended(item.Value) && !e.beingStarted(id) {
+			if id := item.Key[len(execPrefix):]; !ended(item.Value) && !e.isBeginning(id) {
 				e.adopt(&execution{e: e, id: id})
 			}
 		}
@@ -111,6 +110,12 @@ func (e *Embedded) takeUp(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+func (e *Embedded) isBeginning(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.begun[id] > 0
 }
 
 // page lists some executions, and does not give up at once.
