@@ -129,7 +129,8 @@ func eventTime(e *unstructured.Unstructured) string {
 }
 
 // templateHash returns the pod-template-hash of a Deployment whose pods carry no
-// version, from its current ReplicaSet.
+// version: that of the ReplicaSet with the same template, as the Deployment
+// controller finds it.
 func (s *session) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
 	id := fmt.Sprintf("%s/%d", d.GetUID(), d.GetGeneration())
 	if h, ok := s.hashes[id]; ok {
@@ -139,9 +140,11 @@ func (s *session) templateHash(ctx context.Context, d *unstructured.Unstructured
 	if err != nil {
 		return "", err
 	}
+	want, _, _ := unstructured.NestedMap(d.Object, "spec", "template")
 	for _, rs := range sets {
-		const revision = "deployment.kubernetes.io/revision"
-		if observed(d) && rs.GetAnnotations()[revision] == d.GetAnnotations()[revision] {
+		have, _, _ := unstructured.NestedMap(rs.Object, "spec", "template")
+		unstructured.RemoveNestedField(have, "metadata", "labels", labelHash)
+		if len(differences(want, have)) == 0 {
 			s.hashes[id] = rs.GetLabels()[labelHash]
 			return s.hashes[id], nil
 		}

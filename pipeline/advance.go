@@ -33,11 +33,9 @@ func (m *machine) advance() bool {
 // tryStart starts a pending stage if it is ready, or ends it if it never will be.
 func (m *machine) tryStart(i int) bool {
 	in := m.v.insts[i]
-	if !in.always() {
-		if why := in.scope.halted(m.r); why != "" {
-			m.end(i, StageCanceled, why)
-			return true
-		}
+	if why := m.v.halted(m.r, i); why != "" {
+		m.end(i, StageCanceled, why)
+		return true
 	}
 	if in.scope.owner >= 0 && m.r.Stages[in.scope.owner].Items[in.scope.item].Status != StageRunning {
 		return m.skipUnreachable(i)
@@ -51,7 +49,7 @@ func (m *machine) tryStart(i int) bool {
 		return false
 	}
 	for _, w := range in.n.waits {
-		if d := &m.r.Stages[in.scope.index(w)]; d.stops(w) && !in.always() {
+		if d := &m.r.Stages[in.scope.index(w)]; d.stops(w) && !in.n.Always {
 			m.end(i, StageStopped, fmt.Sprintf("stage %q %s", d.ID, d.Status))
 			return true
 		}
@@ -66,14 +64,14 @@ func (m *machine) tryStart(i int) bool {
 	return true
 }
 
-// skipUnreachable ends a stage of an item that will never be started, because
-// its group has been stopped; stages that always run belong to items that began.
+// skipUnreachable ends a stage of an item that will never begin, because its
+// group has been stopped, even if it always runs: nothing of the item has begun.
 func (m *machine) skipUnreachable(i int) bool {
-	why := m.v.insts[i].scope.halted(m.r)
-	if why == "" {
+	sc := m.v.insts[i].scope
+	if m.r.Stages[sc.owner].Items[sc.item].Status != StageCanceled {
 		return false
 	}
-	m.end(i, StageCanceled, why)
+	m.end(i, StageCanceled, m.groupHalted(sc.owner))
 	return true
 }
 
@@ -106,6 +104,10 @@ func (m *machine) start(i int) {
 	if k := in.n.input.kind; k == exprMap || k == exprOptional || in.n.body != nil || in.n.Type == TypeValue {
 		raw, err := protect(func() (json.RawMessage, error) { return in.n.input.eval(get) })
 		if !m.evaluated(i, "input", err) {
+			return
+		}
+		if len(raw) > MaxPayload {
+			m.evaluated(i, "input", fmt.Errorf("larger than %d bytes; keep it in an artifact store and hand on a reference", MaxPayload))
 			return
 		}
 		s.Input = raw
@@ -170,7 +172,7 @@ func (m *machine) finish() bool {
 	status, why := m.outcome(m.v.root, m.r.Halted)
 	switch {
 	case m.r.Cancel != nil:
-		outcome, reason = Canceled, m.r.Cancel.Reason
+		outcome, reason = Canceled, m.r.Cancel.why()
 	case status != StageSucceeded:
 		outcome, reason = Failed, why
 	}

@@ -66,6 +66,8 @@ func (b *binder) node(n, code *node) {
 	}
 	var codeBody *scopeDef
 	switch {
+	case !slices.Contains(stageTypes, n.Type):
+		n.missing = fmt.Sprintf("stage %q is of type %q, which this program does not know", n.ID, n.Type)
 	case code == nil:
 		n.missing = fmt.Sprintf("this program's pipeline has no stage %q", n.ID)
 	case code.Kind != n.Kind:
@@ -113,6 +115,8 @@ func (b *binder) mapped(n *node, x *expr) *expr {
 	ok := func(y *expr, _ bool) {
 		if y.kind == exprStage && b.c.nodes[y.stage] == nil || y.kind == exprInput && b.c.scopes[y.scope] == nil {
 			n.missing = fmt.Sprintf("stage %q uses %s, which the execution's plan does not have", n.ID, y.describe())
+		} else if y.kind == exprStage && !slices.Contains(n.waits, b.c.nodes[y.stage]) {
+			n.missing = fmt.Sprintf("stage %q uses %s, for which it does not wait in the execution's plan", n.ID, y.describe())
 		}
 	}
 	if x.walk(true, ok); n.missing != "" {

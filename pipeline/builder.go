@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -95,7 +96,15 @@ func Add[O any](b *Builder, n Node) Ref[O] {
 		}
 		nd.Config = raw
 	}
+	nd.checkRetry(b)
 	return Ref[O]{&expr{kind: exprStage, scope: b.scope, stage: nd}}
+}
+
+// checkRetry refuses a policy that would have no effect.
+func (n *node) checkRetry(b *Builder) {
+	if n.Retry.Attempts > 1 && n.work == nil {
+		b.failStage(n.ID, fmt.Sprintf("a stage of type %q cannot be retried; give Retry to tasks and effects", n.Type))
+	}
 }
 
 func (n *node) setWork(b *Builder) {
@@ -217,7 +226,15 @@ func (b *Builder) output(x *expr) *expr {
 	if x != nil && x.scope == b.scope && (x.kind == exprStage || x.kind == exprInput) {
 		return x
 	}
-	return Add[json.RawMessage](b, Node{ID: "output", Value: true, Input: anyDep{x}}).x
+	id := "output"
+	for k := 2; b.taken(id); k++ {
+		id = fmt.Sprintf("output-%d", k)
+	}
+	return Add[json.RawMessage](b, Node{ID: id, Value: true, Input: anyDep{x}}).x
+}
+
+func (b *Builder) taken(id string) bool {
+	return slices.ContainsFunc(b.scope.nodes, func(n *node) bool { return localID(n) == id })
 }
 
 type anyDep struct{ x *expr }

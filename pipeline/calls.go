@@ -29,6 +29,9 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 		base = x.e.polls
 	}
 	ctx, cancel := context.WithCancelCause(base)
+	if op == opAbort && !rt.aborting { // what was wrong with polls does not count
+		rt.aborting, rt.troubles = true, 0
+	}
 	rt.op, rt.cancel = op, cancel
 	l := &launched{x: x, i: i, rt: rt, op: op, t: rt.token, doubt: rt.doubt, rec: x.m.r}
 	l.work = x.m.v.insts[i].n.work
@@ -38,19 +41,31 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 		defer x.e.turns.done()
 		defer cancel(nil)
 		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
+		defer func() { x.post(in) }() // even if the stage's code ends the goroutine
 		select {
 		case x.e.slots <- struct{}{}:
+			defer func() { <-x.e.slots }()
 			start := time.Now()
+			in = l.goexit()
 			in = l.run()
-			<-x.e.slots
 			x.e.o.Observer.OnCall(CallInfo{
 				Execution: x.id, Pipeline: l.c.Pipeline, Stage: l.c.Stage, Op: op, Generation: l.t.gen,
 				Attempt: l.c.Attempt, Duration: time.Since(start), Err: l.err,
 			})
 		case <-ctx.Done():
 		}
-		x.post(in)
 	}()
+}
+
+// goexit is the outcome of code that ends its goroutine, as FailNow of a test does.
+func (l *launched) goexit() input {
+	in := input{stage: l.i, gen: l.t.gen, try: l.t.try, ret: &returned{stage: l.i, rt: l.rt}, kind: inResult}
+	in.failure = &Failure{Message: "the stage's code ended its goroutine, as runtime.Goexit and FailNow do", Permanent: true}
+	in.unknown = l.op != opExec
+	if l.op == opUndo {
+		in.kind = inUndone
+	}
+	return in
 }
 
 // launched is one call that goes on.
@@ -82,7 +97,13 @@ func (l *launched) run() input {
 	case opUndo:
 		l.undo(&in)
 	}
-	if len(in.raw) > MaxPayload {
+	switch {
+	case in.raw != nil && !json.Valid(in.raw):
+		in.unknown = in.kind == inHandle
+		in.kind, in.raw = inResult, nil
+		in.failure = &Failure{Permanent: true, Message: "its result is not JSON"}
+	case len(in.raw) > MaxPayload:
+		in.unknown = in.kind == inHandle // what has that handle goes on
 		in.kind, in.raw = inResult, nil
 		in.failure = &Failure{Permanent: true, Message: fmt.Sprintf(
 			"its result is larger than %d bytes; keep it in an artifact store and return a reference", MaxPayload)}
@@ -269,7 +290,7 @@ func (x *execution) newCall(ctx context.Context, i int, t token, op string) *Cal
 		Context: ctx, Key: r.key(i), Execution: r.ID, Pipeline: r.Pipeline, Stage: s.ID,
 		Generation: s.Gen, Attempt: t.try, Fence: r.Epoch, Input: x.m.v.input(r, i),
 		Config:   x.m.v.insts[i].n.Config,
-		Progress: func(line string) { x.progress(i, s.ID, line) },
+		Progress: func(line string) { x.progress(i, r.Pipeline, s.ID, line) },
 		Checkpoint: func(name string) (json.RawMessage, bool) {
 			mu.Lock()
 			defer mu.Unlock()

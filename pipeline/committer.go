@@ -35,7 +35,7 @@ func (c *committer) put(ctx context.Context, op Op) (Version, error) {
 	if !ok {
 		start := time.Now()
 		v, err := c.store.Put(ctx, op.Key, op.Value, op.Want)
-		c.observe(WriteInfo{Writes: 1, Bytes: len(op.Value), Duration: time.Since(start)})
+		c.observe(WriteInfo{Writes: 1, Bytes: len(op.Value), Duration: time.Since(start), Err: err})
 		return v, err
 	}
 	done := make(chan Result, 1)
@@ -75,10 +75,14 @@ func (c *committer) flush(ctx context.Context, b Batcher) {
 		}
 		start := time.Now()
 		results := b.PutMany(ctx, ops)
-		c.observe(WriteInfo{Writes: n, Bytes: size, Duration: time.Since(start)})
+		info := WriteInfo{Writes: n, Bytes: size, Duration: time.Since(start)}
 		for i := range batch {
+			if info.Err == nil {
+				info.Err = results[i].Err
+			}
 			batch[i].done <- results[i]
 		}
+		c.observe(info)
 	}
 }
 

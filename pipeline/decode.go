@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -66,8 +68,11 @@ func (r *record) check() error {
 		default:
 			return fmt.Errorf("stage %q: unknown status %q", s.ID, s.Status)
 		}
-		if seen[s.ID] || s.ID == "" || s.Gen < 1 {
+		if seen[s.ID] || s.ID == "" || s.Gen < 1 || s.Attempt < 0 {
 			return fmt.Errorf("stage %q: duplicate, without id or without generation", s.ID)
+		}
+		if u := s.Undo; u != nil && (u.Attempt < 1 || u.Status != StageRunning && !u.Status.Final() || u.Status == StageFailed && u.Failure == nil) {
+			return fmt.Errorf("stage %q: its undo makes no sense", s.ID)
 		}
 		seen[s.ID] = true
 	}
@@ -109,7 +114,9 @@ func (r *record) keepUnknown(raw []byte) error {
 func unknown(all map[string]json.RawMessage, known map[string]bool) map[string]json.RawMessage {
 	var extra map[string]json.RawMessage
 	for k, v := range all {
-		if !known[k] {
+		// Names of fields match in any case when they are decoded.
+		same := func(name string) bool { return strings.EqualFold(name, k) }
+		if !known[k] && !slices.ContainsFunc(slices.Collect(maps.Keys(known)), same) {
 			if extra == nil {
 				extra = make(map[string]json.RawMessage)
 			}

@@ -52,6 +52,9 @@ func Define[I, O any](name string, version int, build func(b *Builder, in Ref[I]
 	if version < 1 {
 		b.fail(fmt.Errorf("pipeline version %d: want 1 or more", version))
 	}
+	for _, p := range checkTags(reflect.TypeFor[I](), map[reflect.Type]bool{}) {
+		b.fail(p)
+	}
 	out := build(b, Ref[I]{&expr{kind: exprInput, scope: root}})
 	root.output = b.output(out.x)
 	plan := &Plan{Name: name, Version: version}

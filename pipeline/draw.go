@@ -11,7 +11,7 @@ func (p *Plan) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s v%d\n", p.Name, p.Version)
 	p.All(func(s *Stage, depth int) {
-		fmt.Fprintf(&b, "%s%-*s %s", strings.Repeat("  ", depth+1), 24-2*depth, s.ID, s.Kind)
+		fmt.Fprintf(&b, "%s%-*s %s", strings.Repeat("  ", depth+1), max(24-2*depth, 0), s.ID, s.Kind)
 		if from := append(append([]string(nil), s.Needs...), s.After...); len(from) > 0 {
 			fmt.Fprintf(&b, "  after %s", strings.Join(from, ", "))
 		}
@@ -86,7 +86,8 @@ func (p *Plan) mermaid(b *strings.Builder, stages []Stage, depth int) {
 		case TypeWait:
 			left, right = "([", "])"
 		}
-		fmt.Fprintf(b, "%s%s%s\"%s<br/>%s\"%s\n", indent, nodeName(s.ID), left, s.ID, s.Kind, right)
+		kind := strings.NewReplacer(`"`, "#quot;", "<", "#lt;", "\n", " ").Replace(s.Kind)
+		fmt.Fprintf(b, "%s%s%s\"%s<br/>%s\"%s\n", indent, nodeName(s.ID), left, s.ID, kind, right)
 	}
 }
 

@@ -184,7 +184,8 @@ func (e *encoder) optTime(n string, t time.Time) {
 
 func (e *encoder) extra(fields map[string]json.RawMessage) {
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
-		e.raw(k, fields[k])
+		quoted := string(appendString(nil, k)) // this program has not chosen the name
+		e.raw(quoted[1:len(quoted)-1], fields[k])
 	}
 }
 

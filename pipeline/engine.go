@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
-	"strings"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,13 +71,16 @@ type Embedded struct {
 	commit committer
 
 	mu    sync.Mutex
-	defs  map[string]*definition // by name
+	defs  map[string]*definition // by name, the newest
+	exact map[string]*definition // by hash of the plan
 	plans map[string]*Plan       // by hash
 	execs map[string]*execution
 	state runState
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
 	turns tracker         // turns and calls that are going on
+
+	registered atomic.Uint64 // rises when code is registered that was not there before
 }
 
 // New returns an engine on store. It starts nothing: call Run.
@@ -96,15 +99,16 @@ func New(store Store, o Options) *Embedded {
 	}
 	e := &Embedded{
 		store: store, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
-		defs: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{},
+		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{},
 	}
 	e.commit = committer{store: store, observe: o.Observer.OnWrite}
 	return e
 }
 
 // Register makes pipelines known, so that Run can go on with their executions.
-// Start does so too. Executions of pipelines that no program has registered are
-// parked.
+// Start does so too. Executions of pipelines that are not registered are parked
+// until they are. Of two pipelines with the same name, executions that were
+// started by neither go on with the one registered last.
 func (e *Embedded) Register(ds ...Definition) error {
 	var errs []error
 	for _, d := range ds {
@@ -113,11 +117,25 @@ func (e *Embedded) Register(ds ...Definition) error {
 			errs = append(errs, def.err)
 			continue
 		}
-		e.mu.Lock()
-		e.defs[def.plan.Name] = def
-		e.mu.Unlock()
+		e.learn(def)
 	}
 	return errors.Join(errs...)
+}
+
+// learn takes in a definition and tries again what was parked.
+func (e *Embedded) learn(def *definition) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.exact[def.hash] == def && e.defs[def.plan.Name] == def {
+		return
+	}
+	e.exact[def.hash], e.defs[def.plan.Name] = def, def
+	e.registered.Add(1)
+	for _, x := range e.execs {
+		if x.parked.Load() != nil && e.state == working {
+			x.post(input{kind: inTimer})
+		}
+	}
 }
 
 var execIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$`)
@@ -139,6 +157,9 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	input, err := def.check(input)
 	if err != nil {
 		return fmt.Errorf("execution %q: %w", id, err)
+	}
+	if len(input) > MaxPayload {
+		return fmt.Errorf("execution %q: its input has %d bytes, at most %d are allowed: %w", id, len(input), MaxPayload, ErrTooLarge)
 	}
 	if err := e.keepPlan(ctx, def.hash, def.plan); err != nil {
 		return fmt.Errorf("execution %q: plan: %w", id, err)
@@ -209,10 +230,13 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 	return nil
 }
 
-// write stamps and stores a record.
+// write stamps and stores a record. The stamp is the same for every attempt to
+// write this one record, and no other record has it.
 func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
+	if !r.stamped {
+		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
+	}
 	for try := 1; ; try++ {
-		r.Writer = fmt.Sprintf("%s/%d", e.writer, e.seq.Add(1))
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: r.encode(nil), Want: want})
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
@@ -243,7 +267,7 @@ func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Versio
 	switch {
 	case err != nil:
 		return "", cause
-	case stored.Rev == r.Rev && strings.HasPrefix(stored.Writer, e.writer+"/"):
+	case stored.Writer == r.Writer:
 		return item.Version, nil
 	case errors.Is(cause, ErrConflict) && stored.Epoch < r.Epoch:
 		return "", errOvertaken

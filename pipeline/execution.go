@@ -15,16 +15,19 @@ type execution struct {
 	e       *Embedded
 	id      string
 	adopted bool // this engine works on it when it runs; guarded by e.mu
+	users   int  // signals and watchers that hold it; guarded by e.mu
 
 	m       *machine // nil when cold: everything is in the store
 	version Version
 	rt      map[int]*runtime
 	timer   *time.Timer
 	fence   bool  // the epoch has risen and must be written
+	fresh   bool  // just loaded: a changed program or the time may let it advance
+	misses  int   // how often in a row it could not be loaded
 	dropped error // why this engine no longer works on it
 
 	cur    atomic.Pointer[record] // what is durable, nil when cold
-	parked atomic.Pointer[string]
+	parked atomic.Pointer[parking]
 
 	mu       sync.Mutex
 	inbox    []input
@@ -88,9 +91,12 @@ func (x *execution) turn(ins []input) {
 			in.done(in.err)
 		}
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		x.reconcile()
 		x.settle()
+	case x.dropped == nil && !errors.Is(err, ErrParked) && !errors.Is(err, ErrNotFound):
+		x.again()
 	}
 }
 
@@ -134,99 +140,6 @@ func (x *execution) store(r *record) error {
 	}
 }
 
-// load brings a cold execution's record into memory.
-func (x *execution) load() error {
-	if x.dropped != nil {
-		return x.dropped
-	}
-	if x.m != nil {
-		if p := x.parked.Load(); p != nil {
-			return fmt.Errorf("execution %q: %s: %w", x.id, *p, ErrParked)
-		}
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	item, err := x.e.store.Get(ctx, execPrefix+x.id)
-	if err != nil {
-		if errors.Is(err, ErrNotFound) {
-			x.e.forget(x)
-		}
-		return fmt.Errorf("execution %q: %w", x.id, err)
-	}
-	r, err := decodeRecord(item.Key, item.Value)
-	if err != nil {
-		return x.park(err.Error())
-	}
-	plan, err := x.e.plan(ctx, r.Plan)
-	if err != nil {
-		return x.park(fmt.Sprintf("its plan cannot be read: %v", err))
-	}
-	x.e.mu.Lock()
-	def := x.e.defs[r.Pipeline]
-	x.e.mu.Unlock()
-	root := bind(plan, r.Plan, def)
-	x.m = &machine{r: r, v: newView(plan, root, r)}
-	x.version = item.Version
-	x.cur.Store(r)
-	if why := x.m.missing(); why != "" {
-		return x.park(why)
-	}
-	x.m.r = r.clone()
-	x.m.r.Epoch++
-	x.fence = x.m.busy() // fence whoever worked on it before, durably before any call
-	x.doubt()
-	return nil
-}
-
-// missing says why this program cannot go on with the execution.
-func (m *machine) missing() string {
-	if m.r.Status.Final() {
-		return ""
-	}
-	var check func(n *node) string
-	check = func(n *node) string {
-		if n.missing != "" || n.body == nil {
-			return n.missing
-		}
-		for _, inner := range n.body.nodes {
-			if why := check(inner); why != "" {
-				return why
-			}
-		}
-		return ""
-	}
-	for i, in := range m.v.insts {
-		undo := m.v.plan.UndoOnFailure && in.n.Undo && m.r.Stages[i].Undo == nil
-		if m.r.Stages[i].Status.Final() && !undo {
-			continue
-		}
-		if why := check(in.n); why != "" {
-			return why
-		}
-	}
-	return ""
-}
-
-// busy reports whether work was going on when the record was written.
-func (m *machine) busy() bool {
-	for i := range m.r.Stages {
-		s := &m.r.Stages[i]
-		if s.Status == StageRunning && (s.Phase == phaseExec || s.Phase == phaseStart || s.Phase == phasePoll || s.Phase == phaseAbort) ||
-			s.Undo != nil && s.Undo.Status == StageRunning {
-			return true
-		}
-	}
-	return false
-}
-
-// park leaves the execution alone until a program that can go on with it runs.
-func (x *execution) park(why string) error {
-	x.parked.Store(&why)
-	x.wake(nil)
-	return fmt.Errorf("execution %q: %s: %w", x.id, why, ErrParked)
-}
-
 // drop forgets an execution whose record could not be written: another engine
 // has taken it over, the process ends, or the record has grown too large.
 func (x *execution) drop(err error) {
@@ -242,11 +155,12 @@ func (x *execution) drop(err error) {
 		x.timer.Stop()
 	}
 	if errors.Is(err, ErrTooLarge) {
-		_ = x.park(err.Error())
+		_ = x.park(parking{ever: true, err: fmt.Errorf("%w: %w", err, ErrParked)})
 		return
 	}
 	x.e.forget(x)
 	x.kill()
+	x.wake(nil)
 }
 
 // settle arms the timer and lets go of what is not needed while nothing runs.
@@ -260,16 +174,27 @@ func (x *execution) settle() {
 		x.e.forget(x)
 		return
 	}
-	due := r.due()
-	if !due.IsZero() && !x.e.draining() {
+	state := x.own()
+	if due := r.due(); !due.IsZero() && state == working {
 		x.timer = time.AfterFunc(max(time.Until(due), 0), func() { x.post(input{kind: inTimer}) })
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.rt) == 0 && len(x.watchers) == 0 && len(x.inbox) == 0 && len(x.details) == 0 {
+	idle := len(x.rt) == 0 && len(x.watchers) == 0 && len(x.inbox) == 0 && len(x.details) == 0
+	if idle || state == resting { // while this engine rests, another one may change the record
 		x.m, x.rt = nil, nil
 		x.cur.Store(nil)
 	}
+}
+
+// own makes the execution one that this engine works on, if it works.
+func (x *execution) own() runState {
+	x.e.mu.Lock()
+	defer x.e.mu.Unlock()
+	if x.e.state == working && x.e.execs[x.id] == x {
+		x.adopted = true
+	}
+	return x.e.state
 }
 
 // takeDetails moves the newest progress lines into the record, to be written

@@ -27,6 +27,7 @@ func AddEach[T, O any](b *Builder, id string, over Ref[[]T], key func(T) string,
 	n := b.add(id, so)
 	n.Type, n.Kind, n.MaxParallel, n.Budget = TypeEach, "each/v1", o.MaxParallel, o.FailureBudget
 	n.input = b.use(n, over)
+	n.checkRetry(b)
 	if o.MaxParallel < 0 || o.FailureBudget < 0 {
 		b.failStage(n.ID, "negative MaxParallel or FailureBudget")
 	}
@@ -50,6 +51,7 @@ func AddSub[I, O any](b *Builder, id string, p *Pipeline[I, O], in Ref[I], so St
 	n := b.add(id, so)
 	n.Type, n.Kind = TypeSub, fmt.Sprintf("sub:%s/v%d", p.def.plan.Name, p.def.plan.Version)
 	n.input = b.use(n, in)
+	n.checkRetry(b)
 	if p.def.err != nil {
 		b.failStage(n.ID, p.def.err.Error())
 		return Ref[O]{&expr{kind: exprStage, scope: b.scope, stage: n}}

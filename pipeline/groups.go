@@ -56,7 +56,7 @@ func (m *machine) items(i int) ([]itemRec, error) {
 func (m *machine) group(i int) bool {
 	in := m.v.insts[i]
 	changed := false
-	running, failed := 0, 0
+	running, failed := 0, 0 // failures from before a restart count at the end
 	for k := range m.r.Stages[i].Items {
 		if m.r.Stages[i].Items[k].Status == StageRunning && m.endItem(i, k) {
 			changed = true
@@ -65,39 +65,51 @@ func (m *machine) group(i int) bool {
 		case StageRunning:
 			running++
 		case StageFailed:
-			failed++
+			if !m.r.Stages[i].Items[k].Past {
+				failed++
+			}
 		}
 	}
 	s := &m.r.Stages[i]
 	if failed > in.n.Budget && s.Halted == "" {
-		s.Halted = fmt.Sprintf("%d of %d items of %q failed", failed, len(s.Items), s.ID)
-		if in.n.Type == TypeSub {
-			s.Halted = s.Items[0].Halted
-		}
+		s.Halted = m.tooManyFailed(i, failed)
 		for _, sc := range in.groups {
 			m.stopInside(sc, s.Halted)
 		}
 		changed = true
 	}
-	why := s.Halted
-	if why == "" {
-		why = in.scope.halted(m.r)
-	}
+	why := m.groupHalted(i)
 	for k := range s.Items {
 		if s.Items[k].Status != StagePending {
 			continue
 		}
 		switch {
-		case why != "" && !in.always():
+		case why != "":
 			m.setItem(i, k, func(it *itemRec) { it.Status = StageCanceled })
 			changed = true
-		case why == "" && m.r.Status != Paused && (in.n.MaxParallel == 0 || running < in.n.MaxParallel):
+		case m.r.Status != Paused && (in.n.MaxParallel == 0 || running < in.n.MaxParallel):
 			m.setItem(i, k, func(it *itemRec) { it.Status = StageRunning })
 			running++
 			changed = true
 		}
 	}
 	return m.endGroup(i) || changed
+}
+
+// groupHalted returns why no further item of group i begins, "" if they do.
+func (m *machine) groupHalted(i int) string {
+	if h := m.r.Stages[i].Halted; h != "" {
+		return h
+	}
+	return m.v.halted(m.r, i)
+}
+
+func (m *machine) tooManyFailed(i, failed int) string {
+	s := &m.r.Stages[i]
+	if m.v.insts[i].n.Type == TypeSub {
+		return s.Items[0].Halted
+	}
+	return fmt.Sprintf("%d of %d items of %q failed", failed, len(s.Items), s.ID)
 }
 
 // endItem ends an item all of whose stages have ended.
@@ -127,12 +139,16 @@ func (m *machine) endItem(i, k int) bool {
 // endGroup ends a group all of whose items have ended.
 func (m *machine) endGroup(i int) bool {
 	s, in := &m.r.Stages[i], m.v.insts[i]
-	canceled := false
+	canceled, failed := false, 0
 	for k := range s.Items {
-		if !s.Items[k].Status.Final() {
+		switch s.Items[k].Status {
+		case StagePending, StageRunning:
 			return false
+		case StageCanceled:
+			canceled = true
+		case StageFailed:
+			failed++
 		}
-		canceled = canceled || s.Items[k].Status == StageCanceled
 	}
 	for _, sc := range in.groups {
 		for _, j := range sc.insts {
@@ -141,12 +157,15 @@ func (m *machine) endGroup(i int) bool {
 			}
 		}
 	}
+	if s.Halted == "" && failed > in.n.Budget {
+		s.Halted = m.tooManyFailed(i, failed)
+	}
 	switch {
 	case s.Halted != "":
 		s.Failure = m.groupFailure(i)
 		m.end(i, StageFailed, "")
 	case canceled:
-		m.end(i, StageCanceled, in.scope.halted(m.r))
+		m.end(i, StageCanceled, m.v.halted(m.r, i))
 	default:
 		m.groupOutput(i)
 	}
@@ -156,6 +175,9 @@ func (m *machine) endGroup(i int) bool {
 // groupFailure takes over the evidence of the first stage that failed.
 func (m *machine) groupFailure(i int) *Failure {
 	f := &Failure{Message: m.r.Stages[i].Halted}
+	if own := m.r.Stages[i].Failure; own != nil { // its deadline passed
+		f = &Failure{Message: own.Message, Timeout: own.Timeout}
+	}
 	for _, sc := range m.v.insts[i].groups {
 		for _, j := range sc.insts {
 			if d := m.r.Stages[j].Failure; d != nil && m.r.Stages[j].Status == StageFailed && f.Detail == "" {

@@ -68,9 +68,13 @@ func (m *machine) take(in *input) bool {
 		in.err = err
 		return changed
 	}
+	if in.stage >= len(m.r.Stages) { // of a stage that a restart has removed
+		in.err = errStale
+		return false
+	}
 	s := &m.r.Stages[in.stage]
 	if in.kind == inUndone {
-		return m.undone(in.stage, in.failure)
+		return m.undone(in)
 	}
 	if s.Status != StageRunning || s.Gen != in.gen || s.Attempt != in.try {
 		in.err = errStale
@@ -129,7 +133,7 @@ func (m *machine) aborted(in *input) {
 	s := &m.r.Stages[in.stage]
 	s.Unknown = in.unknown
 	switch {
-	case s.Failure != nil && s.Failure.Timeout && m.v.insts[in.stage].scope.halted(m.r) == "":
+	case s.Failure != nil && s.Failure.Timeout && m.v.halted(m.r, in.stage) == "":
 		m.attemptFailed(in.stage, *s.Failure, 0)
 	case s.Failure != nil && s.Failure.Timeout:
 		m.end(in.stage, StageFailed, "")
@@ -145,7 +149,7 @@ func (m *machine) aborted(in *input) {
 func (m *machine) attemptFailed(i int, f Failure, after time.Duration) {
 	s, n := &m.r.Stages[i], m.v.insts[i].n
 	s.Failure = &f
-	if f.Permanent || s.Unknown || s.Attempt >= n.Retry.Attempts || m.v.insts[i].scope.halted(m.r) != "" {
+	if f.Permanent || s.Unknown || s.Attempt >= n.Retry.Attempts || m.v.halted(m.r, i) != "" {
 		m.end(i, StageFailed, "")
 		return
 	}
@@ -168,9 +172,13 @@ func (m *machine) newGeneration(i int) {
 	if !status.Final() {
 		status = StageFailed
 	}
+	ended := s.Ended
+	if ended.IsZero() {
+		ended = m.now
+	}
 	s.History = append(s.History, Past{
 		Generation: s.Gen, Attempt: s.Attempt, Status: status, Failure: s.Failure,
-		Started: s.Started, Ended: m.now, Key: m.r.key(i),
+		Started: s.Started, Ended: ended, Key: m.r.key(i),
 	})
 	s.Gen++
 	s.Handle, s.Steps, s.Unknown = nil, nil, false
@@ -199,7 +207,7 @@ func (m *machine) end(i int, status StageStatus, reason string) {
 // halt stops a scope: no further stage starts, and what runs is aborted, except
 // what always runs.
 func (m *machine) halt(sc *scopeInst, reason string) {
-	if sc.halted(m.r) != "" {
+	if sc.own(m.r) != "" {
 		return
 	}
 	if sc.owner < 0 {
@@ -214,20 +222,10 @@ func (m *machine) halt(sc *scopeInst, reason string) {
 func (m *machine) stopInside(sc *scopeInst, reason string) {
 	for j := range m.v.insts {
 		in := m.v.insts[j]
-		if m.r.Stages[j].Status == StageRunning && in.n.body == nil && in.scope.inside(sc) && !in.always() {
+		if m.r.Stages[j].Status == StageRunning && in.n.body == nil && in.scope.inside(sc) && !m.v.immune(j, sc) {
 			m.stop(j, reason, nil)
 		}
 	}
-}
-
-// always reports whether the stage or a group around it always runs.
-func (in inst) always() bool {
-	for n := in.n; n != nil; n = n.scope.group {
-		if n.Always {
-			return true
-		}
-	}
-	return false
 }
 
 // stop asks a running stage to end: because its scope halts, or with a failure

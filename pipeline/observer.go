@@ -29,6 +29,7 @@ type WriteInfo struct {
 	Writes   int // records written together, with one flush
 	Bytes    int
 	Duration time.Duration
+	Err      error // the first error of a record that was not written
 }
 
 type noObserver struct{}
@@ -38,7 +39,8 @@ func (noObserver) OnCall(CallInfo)               {}
 func (noObserver) OnWrite(WriteInfo)             {}
 
 // LogTo returns an Observer that logs events at level Info, failures at Warn,
-// and calls and writes at Debug.
+// calls and writes at Debug, and
+// writes that failed at Warn.
 func LogTo(l *slog.Logger) Observer { return logObserver{l} }
 
 type logObserver struct{ l *slog.Logger }
@@ -67,6 +69,10 @@ func (o logObserver) OnCall(c CallInfo) {
 }
 
 func (o logObserver) OnWrite(w WriteInfo) {
-	o.l.LogAttrs(context.Background(), slog.LevelDebug, "write", slog.Int("records", w.Writes),
-		slog.Int("bytes", w.Bytes), slog.Duration("took", w.Duration))
+	level := slog.LevelDebug
+	if w.Err != nil {
+		level = slog.LevelWarn
+	}
+	o.l.LogAttrs(context.Background(), level, "write", slog.Int("records", w.Writes),
+		slog.Int("bytes", w.Bytes), slog.Duration("took", w.Duration), slog.Any("err", w.Err))
 }

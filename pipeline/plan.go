@@ -36,6 +36,8 @@ const (
 	TypeSub    StageType = "sub"    // runs another pipeline's stages
 )
 
+var stageTypes = []StageType{TypeTask, TypeEffect, TypeGate, TypeWait, TypeValue, TypeEach, TypeSub}
+
 // OnFailure says what the failure of a stage means for the rest.
 type OnFailure string
 

@@ -65,7 +65,7 @@ type record struct {
 	Format    int             `json:"format"`
 	MinReader int             `json:"minReader"`
 	Rev       uint64          `json:"rev"`    // strictly increasing
-	Writer    string          `json:"writer"` // unique for every attempt to write
+	Writer    string          `json:"writer"` // unique for every record that is written
 	Epoch     uint64          `json:"epoch"`  // rises with every owner
 	ID        string          `json:"id"`
 	Pipeline  string          `json:"pipeline"`
@@ -88,7 +88,8 @@ type record struct {
 	Events    []Event         `json:"events"`
 	Seq       uint64          `json:"seq"` // number of the newest event
 
-	extra map[string]json.RawMessage // fields of a newer writer
+	extra   map[string]json.RawMessage // fields of a newer writer
+	stamped bool                       // Writer is this record's, not that of the one it was copied from
 }
 
 type cancelRec struct {
@@ -133,6 +134,7 @@ type itemRec struct {
 	Value  json.RawMessage `json:"value"`
 	Status StageStatus     `json:"status"`
 	Halted string          `json:"halted,omitempty"`
+	Past   bool            `json:"past,omitempty"` // it failed before a restart, so it aborts no others
 }
 
 type undoRec struct {
@@ -180,6 +182,7 @@ type Decision struct {
 // events, only appended to, which readers of the original do not see.
 func (r *record) clone() *record {
 	c := *r
+	c.stamped = false
 	c.Stages = append(make([]stageRec, 0, len(r.Stages)+4), r.Stages...)
 	return &c
 }

@@ -19,6 +19,11 @@ func (m *machine) restart(sig *Signal) (bool, error) {
 		return m.refuse(sig, ErrInvalid, "the stage has not ended")
 	}
 	reset := m.behind(i)
+	for j, in := range m.v.insts {
+		if why := in.n.lacks(); reset[j] && why != "" {
+			return m.refuse(sig, ErrParked, "%s", why)
+		}
+	}
 	m.r.Restarts++
 	m.r.Status, m.r.Halted, m.r.Reason, m.r.Cancel, m.r.Undoing = Running, "", "", nil, false
 	m.r.Output = nil
@@ -35,10 +40,16 @@ func (m *machine) restart(sig *Signal) (bool, error) {
 }
 
 // behind marks stage i, everything that waits for a marked stage, in its own
-// scope or around it, and everything that was stopped or cancelled.
+// scope or around it, and everything that was stopped, cancelled or undone, of
+// the groups that run again.
 func (m *machine) behind(i int) []bool {
 	mark := make([]bool, len(m.v.insts))
 	mark[i] = true
+	for j := range m.v.insts {
+		if m.r.Stages[j].Undo != nil {
+			mark[m.outermost(j, i)] = true
+		}
+	}
 	for again := true; again; {
 		again = false
 		for j, in := range m.v.insts {
@@ -46,7 +57,7 @@ func (m *machine) behind(i int) []bool {
 				continue
 			}
 			s := m.r.Stages[j].Status
-			hit := s == StageStopped || s == StageCanceled
+			hit := (s == StageStopped || s == StageCanceled) && m.outermost(j, i) == j
 			for _, w := range in.n.waits {
 				d := in.scope.index(w)
 				hit = hit || mark[d] || m.holds(d, i)
@@ -59,6 +70,22 @@ func (m *machine) behind(i int) []bool {
 	return mark
 }
 
+// outermost returns stage j, or the group around it that must be reset as a whole
+// if j is to run again, because a restart of stage i does not reopen it.
+func (m *machine) outermost(j, i int) int {
+	found := j
+	for sc := m.v.insts[j].scope; sc.owner >= 0; sc = sc.parent {
+		reopened := m.holds(sc.owner, i) && m.r.Stages[sc.owner].Items[sc.item].Status == StageCanceled
+		if !reopened && !m.v.insts[i].scope.inside(sc) {
+			found = sc.owner
+		}
+	}
+	if m.holds(found, i) {
+		return j
+	}
+	return found
+}
+
 // holds reports whether stage j is a group around stage i.
 func (m *machine) holds(j, i int) bool {
 	for sc := m.v.insts[i].scope; sc.owner >= 0; sc = sc.parent {
@@ -69,11 +96,14 @@ func (m *machine) holds(j, i int) bool {
 	return false
 }
 
-// reset makes a stage pending again, as a new generation if it ever began.
+// reset makes a stage pending again, as a new generation: decisions about the
+// one that has ended count no more. History has those that began.
 func (m *machine) reset(j int) {
 	s := &m.r.Stages[j]
 	if s.Attempt > 0 {
 		m.newGeneration(j)
+	} else {
+		s.Gen++
 	}
 	*s = stageRec{
 		ID: s.ID, Status: StagePending, Gen: s.Gen, History: s.History, Base: s.Base,
@@ -103,10 +133,16 @@ func (m *machine) reopen(sc *scopeInst) {
 	for ; sc.owner >= 0; sc = sc.parent {
 		s := &m.r.Stages[sc.owner]
 		s.Status, s.Phase, s.Halted, s.Failure, s.Output = StageRunning, phaseGroup, "", nil, nil
+		s.Ended, s.Reason = time.Time{}, ""
 		s.Items = slices.Clone(s.Items)
 		for k := range s.Items {
-			if k == sc.item || s.Items[k].Status == StageCanceled {
-				s.Items[k].Status, s.Items[k].Halted = StageRunning, ""
+			switch it := &s.Items[k]; {
+			case k == sc.item:
+				it.Status, it.Halted, it.Past = StageRunning, "", false
+			case it.Status == StageCanceled: // begins when MaxParallel allows it
+				it.Status, it.Halted = StagePending, ""
+			case it.Status == StageFailed:
+				it.Past = true
 			}
 		}
 	}

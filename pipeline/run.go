@@ -151,28 +151,3 @@ func (e *Embedded) forget(x *execution) {
 	}
 	e.mu.Unlock()
 }
-
-// plan returns a frozen plan.
-func (e *Embedded) plan(ctx context.Context, hash string) (*Plan, error) {
-	e.mu.Lock()
-	p := e.plans[hash]
-	e.mu.Unlock()
-	if p != nil {
-		return p, nil
-	}
-	item, err := e.store.Get(ctx, planPrefix+hash)
-	if err != nil {
-		return nil, err
-	}
-	p = &Plan{}
-	if err := json.Unmarshal(item.Value, p); err != nil {
-		return nil, err
-	}
-	if p.Hash() != hash {
-		return nil, fmt.Errorf("plan %s: %w", hash, ErrCorrupt)
-	}
-	e.mu.Lock()
-	e.plans[hash] = p
-	e.mu.Unlock()
-	return p, nil
-}

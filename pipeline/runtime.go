@@ -8,11 +8,12 @@ import (
 // runtime is what runs, or is about to, for one stage of an execution. Turns
 // own it; calls touch only what is passed to them.
 type runtime struct {
-	token  token
-	op     string // of the call that is going on, "" if none is
-	cancel context.CancelCauseFunc
-	timer  *time.Timer // until the next call
-	doubt  bool        // Start may have been called before, so Find comes first
+	token    token
+	op       string // of the call that is going on, "" if none is
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer // until the next call
+	doubt    bool        // Start may have been called before, so Find comes first
+	aborting bool        // Abort has been called
 	// An effect in trouble: since when in a row, and how often.
 	troubled time.Time
 	troubles int
@@ -113,7 +114,7 @@ func (x *execution) reconcile() {
 		switch {
 		case op == opStop: // nothing of it runs any more
 			x.post(input{kind: inAborted, stage: i, gen: t.gen, try: t.try})
-		case op == opAbort && rt.timer != nil && rt.troubles == 0:
+		case op == opAbort && rt.timer != nil && !rt.aborting:
 			rt.stop(nil) // the timer of a poll
 			x.launch(i, rt, op)
 		case rt.timer == nil:

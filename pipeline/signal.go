@@ -16,7 +16,8 @@ const (
 	SignalPause   SignalKind = "pause"   // start nothing new until resumed
 	SignalResume  SignalKind = "resume"
 	// SignalRestart runs Stage and everything behind it again, with a new
-	// generation, in an execution that has ended. What came before keeps its output.
+	// generation, in an execution that has ended. What came before keeps its
+	// output, but what has been undone runs again, too.
 	SignalRestart SignalKind = "restart"
 )
 
@@ -43,7 +44,11 @@ type SignalError struct {
 }
 
 func (e *SignalError) Error() string {
-	return fmt.Sprintf("execution %q: %s of stage %q by %q: %s", e.Execution, e.Signal.Kind, e.Signal.Stage, e.Signal.Actor, e.Problem)
+	of := ""
+	if e.Signal.Stage != "" {
+		of = fmt.Sprintf(" of stage %q", e.Signal.Stage)
+	}
+	return fmt.Sprintf("execution %q: %s%s by %q: %s", e.Execution, e.Signal.Kind, of, e.Signal.Actor, e.Problem)
 }
 
 // Unwrap returns the class of the problem.
@@ -104,12 +109,15 @@ func (m *machine) cancel(s *Signal) bool {
 	}
 	m.r.Cancel = &cancelRec{Actor: s.Actor, Reason: s.Reason, At: m.now}
 	m.r.event(m.now, EventCanceling, "", s.Reason, s.Actor)
-	why := "cancelled by " + s.Actor
-	if s.Reason != "" {
-		why += ": " + s.Reason
-	}
-	m.halt(m.v.root, why)
+	m.halt(m.v.root, m.r.Cancel.why())
 	return true
+}
+
+func (c *cancelRec) why() string {
+	if c.Reason == "" {
+		return "cancelled by " + c.Actor
+	}
+	return "cancelled by " + c.Actor + ": " + c.Reason
 }
 
 // vote records a decision at a gate that is open or will be.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -69,9 +70,16 @@ func (s Snapshot) Err() error {
 		return nil
 	}
 	e := &FailedError{Execution: s.ID, Status: s.Status, Reason: s.Reason}
+	var first StageSnapshot
 	for _, st := range s.Stages {
-		if st.Status == StageFailed && st.Failure != nil && st.Activity == "" {
-			e.Stage, e.Detail = st.ID, st.Failure.Detail
+		if st.Status != StageFailed || st.Failure == nil {
+			continue
+		}
+		named := strings.HasPrefix(s.Reason, fmt.Sprintf("stage %q failed: ", st.ID))
+		if e.Stage == "" || named || st.Ended.Before(first.Ended) {
+			e.Stage, e.Detail, first = st.ID, st.Failure.Detail, st
+		}
+		if named {
 			break
 		}
 	}
@@ -112,8 +120,8 @@ func (e *Embedded) Get(ctx context.Context, id string) (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("execution %q: %w", id, err)
 	}
 	s := r.snapshot()
-	if p := x.parked.Load(); p != nil {
-		s.Parked = *p
+	if err := x.parking(); err != nil {
+		s.Parked = err.Error()
 	}
 	x.mu.Lock()
 	for i, d := range x.details {
@@ -163,7 +171,22 @@ func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
 			return fmt.Errorf("execution %q: %s by %q: %w", id, s.Kind, s.Actor, err)
 		}
 	}
+	for try := 1; ; try++ {
+		err := e.deliver(ctx, id, s)
+		// Another engine may have been faster; what it wrote decides then.
+		again := errors.Is(err, ErrConflict) || errors.Is(err, ErrShutdown)
+		if !again || e.draining() || try == signalTries {
+			return err
+		}
+	}
+}
+
+// signalTries is how often a signal is delivered when the record changes below it.
+const signalTries = 5
+
+func (e *Embedded) deliver(ctx context.Context, id string, s Signal) error {
 	x := e.open(id)
+	defer e.close(x)
 	done := make(chan error, 1)
 	x.post(input{kind: inSignal, signal: &s, done: func(err error) { done <- err }})
 	select {

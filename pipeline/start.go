@@ -93,12 +93,12 @@ func (r *Run[O]) decide(ctx context.Context, kind SignalKind, stage, actor, reas
 	if err != nil {
 		return err
 	}
-	gen := 1
+	gen := 0
 	if st, ok := s.Stage(stage); ok {
 		gen = st.Generation
 	}
 	return r.engine.Signal(ctx, r.id, Signal{
-		ID: fmt.Sprintf("%s/%s/%d/%s", kind, stage, gen, actor), Kind: kind, Stage: stage,
+		ID: string(kind) + "/" + newWriterID(), Kind: kind, Stage: stage,
 		Actor: actor, Reason: reason, Generation: gen,
 	})
 }

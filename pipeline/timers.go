@@ -37,18 +37,26 @@ func spread(d time.Duration, key string) time.Duration {
 	return d - d/4 + time.Duration(float64(d/2)*float64(h.Sum32())/float64(1<<32))
 }
 
-// timers ends what is due. Time that passed while no process ran counts.
+// timers ends what is due, what was due first first. Time that passed while no
+// process ran counts.
 func (m *machine) timers() bool {
 	changed := false
 	if m.r.Status.Final() {
 		return false
 	}
-	for i := range m.r.Stages {
-		if s := &m.r.Stages[i]; s.Status == StageRunning && m.timer(i) {
-			changed = true
+	for {
+		first, at := -1, time.Time{}
+		for i := range m.r.Stages {
+			due := m.r.stageDue(i)
+			if !due.IsZero() && !due.After(m.now) && (first < 0 || due.Before(at)) && m.r.Stages[i].Status == StageRunning {
+				first, at = i, due
+			}
 		}
+		if first < 0 || !m.timer(first) {
+			return changed
+		}
+		changed = true
 	}
-	return changed
 }
 
 func (m *machine) timer(i int) bool {
@@ -85,29 +93,34 @@ func (m *machine) timer(i int) bool {
 // due returns when timers will have something to do, zero if never.
 func (r *record) due() time.Time {
 	var next time.Time
-	add := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
 	if r.Status.Final() {
 		return next
 	}
 	for i := range r.Stages {
-		s := &r.Stages[i]
-		if s.Status != StageRunning || s.Phase == phaseStop || s.Phase == phaseAbort {
-			if s.Undo != nil && s.Undo.Status == StageRunning {
-				add(s.Undo.Due)
-			}
-			continue
-		}
-		add(s.Expires)
-		if r.Status != Paused {
-			add(s.Deadline)
-			add(s.Due)
-		}
+		next = earlier(next, r.stageDue(i))
 	}
 	return next
+}
+
+func (r *record) stageDue(i int) time.Time {
+	s := &r.Stages[i]
+	switch {
+	case s.Undo != nil && s.Undo.Status == StageRunning:
+		return s.Undo.Due
+	case s.Status != StageRunning || s.Phase == phaseStop || s.Phase == phaseAbort:
+		return time.Time{}
+	case r.Status == Paused:
+		return s.Expires
+	}
+	return earlier(s.Expires, earlier(s.Deadline, s.Due))
+}
+
+// earlier returns the earlier of two times, of which a zero one means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // resume moves the times that do not count pauses by the length of the pause.

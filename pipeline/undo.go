@@ -54,9 +54,9 @@ func (m *machine) order(sc *scopeInst, list []int) []int {
 }
 
 // undone takes the outcome of an undo.
-func (m *machine) undone(i int, f *Failure) bool {
-	s := &m.r.Stages[i]
-	if s.Undo == nil || s.Undo.Status != StageRunning {
+func (m *machine) undone(in *input) bool {
+	s, f := &m.r.Stages[in.stage], in.failure
+	if s.Undo == nil || s.Undo.Status != StageRunning || s.Undo.Attempt != in.try || s.Gen != in.gen {
 		return false
 	}
 	u := *s.Undo

@@ -1,6 +1,11 @@
 package pipeline
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // view is the graph of one execution: what its stage records stand for. The
 // instance with index i belongs to record.Stages[i].
@@ -58,6 +63,54 @@ func (v *view) add(r *record, def *scopeDef, parent *scopeInst, owner, item int,
 		v.expand(r, i)
 	}
 	return s
+}
+
+// check refuses records that do not fit the plan, on which the machine could
+// not work.
+func (v *view) check(r *record) error {
+	if len(v.insts) != len(r.Stages) {
+		return errors.New("it has stages that its plan does not have")
+	}
+	for i, in := range v.insts {
+		s := &r.Stages[i]
+		if in.n == nil || in.scope.owner < 0 && s.ID != in.n.ID {
+			return fmt.Errorf("stage %q is not the one of the plan", s.ID)
+		}
+		group := in.n.body != nil
+		switch {
+		case !group && len(s.Items) > 0 || in.n.Type == TypeSub && len(s.Items) > 1:
+			return fmt.Errorf("stage %q has items that it cannot have", s.ID)
+		case s.Status == StageRunning && !in.n.may(s.Phase):
+			return fmt.Errorf("stage %q, a %s, runs in phase %q", s.ID, in.n.Type, s.Phase)
+		case s.Status == StageRunning && in.n.Type == TypeSub && len(s.Items) == 0:
+			return fmt.Errorf("stage %q runs without items", s.ID)
+		}
+		for k := range s.Items {
+			if slices.ContainsFunc(s.Items[:k], func(it itemRec) bool { return it.Key == s.Items[k].Key }) {
+				return fmt.Errorf("stage %q has two items with the key %q", s.ID, s.Items[k].Key)
+			}
+		}
+	}
+	return nil
+}
+
+// may reports whether a stage of this type can be in the phase.
+func (n *node) may(p phase) bool {
+	switch p {
+	case phaseExec, phaseStop:
+		return n.Type == TypeTask
+	case phaseStart, phasePoll, phaseAbort:
+		return n.Type == TypeEffect
+	case phaseBackoff:
+		return n.Type == TypeTask || n.Type == TypeEffect
+	case phaseGate:
+		return n.Gate != nil
+	case phaseWait:
+		return n.Type == TypeWait
+	case phaseGroup:
+		return n.body != nil
+	}
+	return false
 }
 
 // expand adds the stages of every item of group i, if it has items and has not
@@ -125,20 +178,38 @@ func (v *view) input(r *record, i int) json.RawMessage {
 	return raw
 }
 
-// halted returns why no further stage of the scope starts, "" if they do.
-func (s *scopeInst) halted(r *record) string {
-	for ; s != nil; s = s.parent {
-		if s.owner < 0 {
-			return r.Halted
+// own returns why no further stage of this scope itself starts, "" if they do.
+func (s *scopeInst) own(r *record) string {
+	if s.owner < 0 {
+		return r.Halted
+	}
+	if h := r.Stages[s.owner].Halted; h != "" {
+		return h
+	}
+	return r.Stages[s.owner].Items[s.item].Halted
+}
+
+// halted returns why stage i may not start or go on, "" if it may. What always
+// runs takes no notice of the scopes around it, but what it contains does of
+// those inside it.
+func (v *view) halted(r *record, i int) string {
+	n, s := v.insts[i].n, v.insts[i].scope
+	for s != nil && !n.Always {
+		if why := s.own(r); why != "" {
+			return why
 		}
-		if h := r.Stages[s.owner].Halted; h != "" {
-			return h
-		}
-		if h := r.Stages[s.owner].Items[s.item].Halted; h != "" {
-			return h
-		}
+		n, s = s.def.group, s.parent
 	}
 	return ""
+}
+
+// immune reports whether stage i goes on when sc, which it lies inside, halts.
+func (v *view) immune(i int, sc *scopeInst) bool {
+	n, s := v.insts[i].n, v.insts[i].scope
+	for s != sc && !n.Always {
+		n, s = s.def.group, s.parent
+	}
+	return n.Always
 }
 
 // inside reports whether the scope is outer or lies inside it.

@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"sort"
 	"time"
@@ -37,7 +35,7 @@ func (x *execution) wake(progress *Event) {
 // maxLine bounds a progress line.
 const maxLine = 1 << 10
 
-func (x *execution) progress(i int, stage, line string) {
+func (x *execution) progress(i int, pipeline, stage, line string) {
 	line = truncate(line, maxLine)
 	x.mu.Lock()
 	if x.details == nil {
@@ -47,7 +45,7 @@ func (x *execution) progress(i int, stage, line string) {
 	x.mu.Unlock()
 	ev := Event{At: time.Now().UTC(), Kind: EventProgress, Stage: stage, Detail: line}
 	x.wake(&ev)
-	x.e.o.Observer.OnEvent(x.id, "", ev)
+	x.e.o.Observer.OnEvent(x.id, pipeline, ev)
 }
 
 // observe tells the observer of the events after number after.
@@ -70,18 +68,15 @@ func (r *record) since(n uint64) []Event {
 func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		x := e.open(id)
-		w := &watcher{wake: make(chan struct{}, 1), progress: make(chan Event, 256)}
+		w := &watcher{wake: make(chan struct{}, 1), progress: make(chan Event, 64)}
 		x.watch(w)
-		defer x.unwatch(w)
+		defer func() { x.unwatch(w); e.close(x) }()
 		for {
 			r, err := e.current(ctx, x)
-			if p := x.parked.Load(); err == nil && p != nil {
-				err = fmt.Errorf("execution %q: %s: %w", id, *p, ErrParked)
+			if err == nil {
+				err = x.parking()
 			}
 			if err != nil {
-				if errors.Is(err, ErrNotFound) {
-					e.forget(x)
-				}
 				yield(Event{}, err)
 				return
 			}
@@ -99,6 +94,7 @@ func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2
 			}
 			if x.isDead() { // the engine has rested; its next Run has another one
 				x.unwatch(w)
+				e.close(x)
 				x = e.open(id)
 				x.watch(w)
 			}
@@ -170,7 +166,8 @@ func (x *execution) isDead() bool {
 }
 
 // open returns the execution that this engine works on under id, which it makes
-// if there is none; whether it exists shows when it is loaded.
+// if there is none; whether it exists shows when it is loaded. Whoever opens it
+// closes it.
 func (e *Embedded) open(id string) *execution {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -179,7 +176,20 @@ func (e *Embedded) open(id string) *execution {
 		x = &execution{e: e, id: id}
 		e.execs[id] = x
 	}
+	x.users++
 	return x
+}
+
+// close lets go of an execution, which is forgotten if nobody works on it.
+func (e *Embedded) close(x *execution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x.users--
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.users == 0 && !x.adopted && !x.active && e.execs[x.id] == x {
+		delete(e.execs, x.id)
+	}
 }
 
 // current returns the newest record, from memory or from the store.
