@@ -44,8 +44,8 @@ func coreKinds() []*resource {
 	return []*resource{
 		kind("", "v1", "Namespace", "namespaces", "ns").cluster().withStatus().withSubs("finalize"),
 		kind("", "v1", "Node", "nodes", "no").cluster().withStatus(),
-		kind("", "v1", "Pod", "pods", "po").withStatus().withGeneration().withSubs("log", "eviction").all(),
-		kind("", "v1", "Service", "services", "svc").withStatus().all(),
+		kind("", "v1", "Pod", "pods", "po").withStatus().withGeneration().withSubs("log", "eviction", "proxy").all(),
+		kind("", "v1", "Service", "services", "svc").withStatus().withSubs("proxy").all(),
 		kind("", "v1", "ConfigMap", "configmaps", "cm"),
 		kind("", "v1", "Secret", "secrets"),
 		kind("", "v1", "ServiceAccount", "serviceaccounts", "sa"),

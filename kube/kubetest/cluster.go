@@ -37,6 +37,7 @@ type Cluster struct {
 	requests []Request
 	watches  map[int]openWatch
 	watchSeq int
+	proxies  int // requests proxied to Services so far
 	work     *work
 	events   map[string]string      // names of events by what they say
 	lives    map[types.UID]*podLife // what the kubelets know

@@ -122,6 +122,8 @@ func (r *resource) subresources() []subInfo {
 		switch s {
 		case "log":
 			out = append(out, subInfo{s, r.gvk, []string{"get"}})
+		case "proxy":
+			out = append(out, subInfo{s, schema.GroupVersionKind{Version: "v1", Kind: r.gvk.Kind + "ProxyOptions"}, []string{"create", "delete", "get", "patch", "update"}})
 		case "eviction":
 			out = append(out, subInfo{s, schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "Eviction"}, []string{"create"}})
 		case "finalize":

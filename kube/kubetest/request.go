@@ -46,7 +46,7 @@ func (c *call) path(p string) bool {
 	if parts[0] == "namespaces" && len(parts) >= 3 && !namespaceSub(parts) {
 		c.ns, parts = parts[1], parts[2:]
 	}
-	if len(parts) > 3 {
+	if len(parts) > 3 && parts[2] != "proxy" {
 		return false
 	}
 	c.resource = parts[0]

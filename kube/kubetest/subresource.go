@@ -17,6 +17,8 @@ func (c *Cluster) subresource(cl *call) (*answer, error) {
 	switch {
 	case cl.res.gr() == pods && cl.sub == "log" && cl.verb == "get":
 		return c.podLog(cl)
+	case (cl.res.gr() == pods || cl.res.gr() == services) && cl.sub == "proxy":
+		return c.proxy(cl)
 	case cl.res.gr() == pods && cl.sub == "eviction" && cl.verb == "create":
 		return c.evict(cl)
 	case cl.res.gr() == namespaces && cl.sub == "finalize" && cl.verb == "update":

@@ -1,0 +1,195 @@
+package s3artifact_test
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// fakeS3 is as much of S3 as the driver uses: one bucket, single and multipart uploads, reads, lists. It checks the
+// SHA-256 of every body and refuses to complete an upload with parts it does not have.
+type fakeS3 struct {
+	bucket string
+
+	mu      sync.Mutex
+	objects map[string]fakeObject
+	uploads map[string]map[int][]byte
+	count   int
+	// before, if not nil, may answer a request itself.
+	before func(w http.ResponseWriter, r *http.Request) bool
+}
+
+type fakeObject struct {
+	data    []byte
+	modTime time.Time
+}
+
+func newFakeS3(bucket string) *fakeS3 {
+	return &fakeS3{bucket: bucket, objects: make(map[string]fakeObject), uploads: make(map[string]map[int][]byte)}
+}
+
+func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // The client has gone.
+	}
+	sum := sha256.Sum256(body)
+	want := r.Header.Get("X-Amz-Content-Sha256")
+	unsigned := want == "UNSIGNED-PAYLOAD" && len(body) == 0 // minio-go starts multipart uploads so.
+	if !unsigned && want != hex.EncodeToString(sum[:]) {
+		fail(w, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.before != nil && f.before(w, r) {
+		return
+	}
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case bucket != f.bucket:
+		fail(w, http.StatusNotFound, "NoSuchBucket")
+	case key == "" && r.Method == http.MethodGet:
+		f.list(w, r)
+	case key == "":
+		w.WriteHeader(http.StatusOK)
+	case r.URL.Query().Has("uploads"), r.URL.Query().Has("uploadId"):
+		f.multipart(w, r, key, body)
+	default:
+		f.object(w, r, key, body)
+	}
+}
+
+func (f *fakeS3) object(w http.ResponseWriter, r *http.Request, key string, body []byte) {
+	switch r.Method {
+	case http.MethodPut:
+		f.objects[key] = fakeObject{body, time.Now()}
+		w.Header().Set("ETag", etag(body))
+	case http.MethodDelete:
+		delete(f.objects, key)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		o, ok := f.objects[key]
+		if !ok {
+			fail(w, http.StatusNotFound, "NoSuchKey")
+			return
+		}
+		w.Header().Set("ETag", etag(o.data))
+		w.Header().Set("Last-Modified", o.modTime.UTC().Format(http.TimeFormat))
+		w.Header().Set("Content-Length", strconv.Itoa(len(o.data)))
+		if r.Method == http.MethodGet {
+			_, _ = w.Write(o.data) // A client that has gone is no concern of the server.
+		}
+	}
+}
+
+func (f *fakeS3) multipart(w http.ResponseWriter, r *http.Request, key string, body []byte) {
+	id := r.URL.Query().Get("uploadId")
+	parts, ok := f.uploads[id]
+	switch {
+	case r.URL.Query().Has("uploads"):
+		f.count++
+		id = fmt.Sprintf("upload-%d", f.count)
+		f.uploads[id] = make(map[int][]byte)
+		answer(w, "InitiateMultipartUploadResult", "<Bucket>"+f.bucket+"</Bucket><Key>"+key+"</Key><UploadId>"+id+"</UploadId>")
+	case !ok:
+		fail(w, http.StatusNotFound, "NoSuchUpload")
+	case r.Method == http.MethodPut:
+		number, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
+		parts[number] = body
+		w.Header().Set("ETag", etag(body))
+	case r.Method == http.MethodDelete:
+		delete(f.uploads, id)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		f.complete(w, id, key, body)
+	}
+}
+
+func (f *fakeS3) complete(w http.ResponseWriter, id, key string, body []byte) {
+	var list struct {
+		Parts []struct {
+			PartNumber int
+			ETag       string
+		} `xml:"Part"`
+	}
+	if err := xml.Unmarshal(body, &list); err != nil || len(list.Parts) == 0 {
+		fail(w, http.StatusBadRequest, "MalformedXML")
+		return
+	}
+	var whole []byte
+	for i, p := range list.Parts {
+		part, ok := f.uploads[id][p.PartNumber]
+		if !ok || p.PartNumber != i+1 || strings.Trim(p.ETag, `"`) != strings.Trim(etag(part), `"`) {
+			fail(w, http.StatusBadRequest, "InvalidPart")
+			return
+		}
+		if i < len(list.Parts)-1 && len(part) < 5<<20 {
+			fail(w, http.StatusBadRequest, "EntityTooSmall")
+			return
+		}
+		whole = append(whole, part...)
+	}
+	delete(f.uploads, id)
+	f.objects[key] = fakeObject{whole, time.Now()}
+	answer(w, "CompleteMultipartUploadResult", "<Bucket>"+f.bucket+"</Bucket><Key>"+key+"</Key><ETag>"+id+"</ETag>")
+}
+
+// list answers a delimited list, version 2, with folders and objects counted together as S3 does.
+func (f *fakeS3) list(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	prefix, after := q.Get("prefix"), max(q.Get("start-after"), q.Get("continuation-token"))
+	limit, err := strconv.Atoi(q.Get("max-keys"))
+	if err != nil || limit > 1000 {
+		limit = 1000
+	}
+	var out strings.Builder
+	count, last, folder := 0, "", ""
+	truncated := false
+	for _, key := range slices.Sorted(maps.Keys(f.objects)) {
+		if !strings.HasPrefix(key, prefix) || key <= after || folder != "" && strings.HasPrefix(key, folder) {
+			continue
+		}
+		if count == limit {
+			truncated = true
+			break
+		}
+		count++
+		if inner, _, ok := strings.Cut(key[len(prefix):], "/"); ok {
+			folder = prefix + inner + "/"
+			last = folder + "\xff"
+			out.WriteString("<CommonPrefixes><Prefix>" + folder + "</Prefix></CommonPrefixes>")
+			continue
+		}
+		last = key
+		fmt.Fprintf(&out, "<Contents><Key>%s</Key><Size>%d</Size><LastModified>%s</LastModified></Contents>",
+			key, len(f.objects[key].data), f.objects[key].modTime.UTC().Format(time.RFC3339Nano))
+	}
+	fmt.Fprintf(&out, "<IsTruncated>%t</IsTruncated>", truncated)
+	if truncated {
+		out.WriteString("<NextContinuationToken>" + last + "</NextContinuationToken>")
+	}
+	answer(w, "ListBucketResult", out.String())
+}
+
+func answer(w http.ResponseWriter, root, inner string) {
+	w.Header().Set("Content-Type", "application/xml")
+	_, _ = io.WriteString(w, xml.Header+"<"+root+">"+inner+"</"+root+">") // A client that has gone is no concern of the server.
+}
+
+func fail(w http.ResponseWriter, status int, code string) {
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, xml.Header+"<Error><Code>"+code+"</Code><Message>"+code+"</Message></Error>")
+}
+
+func etag(data []byte) string { return fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data))) }

@@ -1,0 +1,117 @@
+package jenkins_test
+
+import (
+	"io"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/jenkins"
+	"github.com/gennaker/gennaker/jenkins/jenkinstest"
+)
+
+// lines is a text of any size: sixty-four bytes a line.
+type lines struct{}
+
+func (lines) ReadAt(p []byte, off int64) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+		if (off+int64(i))%64 == 63 {
+			p[i] = '\n'
+		}
+	}
+	return len(p), nil
+}
+
+// allocated is how much memory f takes from the heap over its life, which bounds what it holds at once.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestAGiBOfLogInConstantMemory(t *testing.T) {
+	bubble(t, jenkinstest.Options{}, func(t *testing.T, s *jenkinstest.Server) {
+		j := shop()
+		j.Build = func(b *jenkinstest.Build) {
+			b.LogFrom(lines{}, 1<<30)
+			b.Fail("disk full")
+		}
+		s.AddJob(j)
+		e := newEngine(t, s, j.Name, shopOptions)
+		require.Less(t, allocated(func() { e.run(t.Context()) }), uint64(32<<20))
+		require.ErrorContains(t, e.err, "FAILURE")
+		require.Contains(t, detailOf(e.err), "ERROR: disk full")
+		require.Equal(t, 1, e.lines("of the log skipped"))
+		require.Equal(t, 1, e.lines("Finished: FAILURE"))
+	})
+}
+
+func TestALargeFileInConstantMemory(t *testing.T) {
+	size := int64(200 << 20)
+	if testing.Short() {
+		size = 8 << 20
+	}
+	bubble(t, jenkinstest.Options{}, func(t *testing.T, s *jenkinstest.Server) {
+		j := shop()
+		j.Build = func(b *jenkinstest.Build) { b.ArchiveFrom("disk.img", lines{}, size) }
+		s.AddJob(j)
+		e := newEngine(t, s, j.Name, jenkins.JobOptions{Files: []string{"*.img"}})
+		require.Less(t, allocated(func() { e.run(t.Context()) }), uint64(8<<20))
+		require.NoError(t, e.err)
+		want, err := artifact.FromReader(io.NewSectionReader(lines{}, 0, size))
+		require.NoError(t, err)
+		f, ok := e.set.Find(artifact.KindFile, "disk.img")
+		require.True(t, ok)
+		require.Equal(t, want, f.Digest)
+	})
+	bubble(t, jenkinstest.Options{}, func(t *testing.T, s *jenkinstest.Server) {
+		j := shop()
+		j.Build = func(b *jenkinstest.Build) { b.ArchiveFrom("disk.img", lines{}, size) }
+		s.AddJob(j)
+		e := newEngine(t, s, j.Name, jenkins.JobOptions{Files: []string{"*.img"}, MaxFile: size - 1})
+		e.run(t.Context())
+		require.ErrorIs(t, e.err, jenkins.ErrTooLarge)
+	})
+}
+
+// Fifty builds of one client at once stay within its request budget, and none is forgotten.
+func TestManyBuildsAtOnce(t *testing.T) {
+	bubble(t, jenkinstest.Options{Executors: 60}, func(t *testing.T, s *jenkinstest.Server) {
+		j := shop()
+		j.Concurrency = jenkinstest.Concurrent
+		s.AddJob(j)
+		c := connect(t, s, nil)
+		job, err := jenkins.NewJob(c, j.Name, params, shopOptions)
+		require.NoError(t, err)
+		var all []*engine
+		for i := range 50 {
+			e := newEngine(t, s, j.Name, shopOptions)
+			e.key = "shop-" + string(rune('A'+i)) + "/build/1"
+			all = append(all, e)
+			go func() {
+				p := &process{engine: e, job: job, ctx: t.Context(), dead: func() bool { return false }}
+				p.live()
+			}()
+		}
+		began := time.Now()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		for _, e := range all {
+			e.once(t, j.Name)
+		}
+		n := 0
+		for _, r := range s.Requests() {
+			if r.At.Sub(began) > 2*time.Second && r.At.Sub(began) < 12*time.Second {
+				n++
+			}
+		}
+		require.LessOrEqual(t, n, 50*10+50)
+	})
+}

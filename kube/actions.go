@@ -1,0 +1,351 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// Apply implements strategy.Target.
+func (t *target) Apply(ctx context.Context, a strategy.Action) error {
+	var err error
+	switch a.Op {
+	case strategy.OpCreate:
+		err = t.createVersion(ctx, a)
+	case strategy.OpScale:
+		err = t.scale(ctx, a)
+	case strategy.OpRoute:
+		err = t.route(ctx, a)
+	case strategy.OpUpdate:
+		err = t.updateNative(ctx, a)
+	default:
+		err = fmt.Errorf("%w: operation %q", ErrInvalid, a.Op)
+	}
+	return final(err)
+}
+
+// final marks errors as permanent that another attempt would only repeat.
+func final(err error) error {
+	var unknown *UnknownKindError
+	var conflict *ConflictError
+	switch {
+	case err == nil || stage.IsPermanent(err):
+		return err
+	case errors.As(err, &unknown), errors.As(err, &conflict), errors.Is(err, ErrInvalid), errors.Is(err, ErrUnbound),
+		errors.Is(err, ErrDrift), errors.Is(err, ErrStale), errors.Is(err, ErrTooLarge), refusal(err):
+		return stage.Permanent(err)
+	}
+	return err
+}
+
+// notes are the annotations that every write of the strategy leaves.
+func (t *target) notes(stamp strategy.Stamp) map[string]any {
+	return map[string]any{
+		AnnotationRelease: orText(stamp.Key, t.h.Key),
+		AnnotationStep:    strconv.FormatInt(stamp.Step, 10),
+		AnnotationFence:   strconv.FormatUint(t.fence, 10),
+	}
+}
+
+func (t *target) annotate(u *unstructured.Unstructured, stamp strategy.Stamp) {
+	notes := u.GetAnnotations()
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	for k, v := range t.notes(stamp) {
+		notes[k], _ = v.(string)
+	}
+	u.SetAnnotations(notes)
+}
+
+// createVersion makes the Deployment of the released version.
+func (t *target) createVersion(ctx context.Context, a strategy.Action) error {
+	if a.Version != t.r.version {
+		return fmt.Errorf("create version %s: %w: the manifests give version %s", a.Version, ErrInvalid, t.r.version)
+	}
+	u := t.r.versioned()
+	if err := unstructured.SetNestedField(u.Object, int64(a.Replicas), "spec", "replicas"); err != nil {
+		return err
+	}
+	setAnnotation(u, AnnotationSet, t.h.Set.Digest().String())
+	t.annotate(u, a.Stamp)
+	return t.write(ctx, u)
+}
+
+// write applies a configuration under the App's field manager.
+func (t *target) write(ctx context.Context, u *unstructured.Unstructured) error {
+	out, err := t.app.applyOwn(ctx, u, false)
+	if err != nil {
+		return err
+	}
+	t.s.saw(out)
+	return nil
+}
+
+// scale sets the number of pods. It has a field manager of its own, so that an
+// apply of the manifest can tell its writes from those of an autoscaler.
+func (t *target) scale(ctx context.Context, a strategy.Action) error {
+	list, err := t.deploymentsOf(ctx, a.Version)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return stage.Permanent(fmt.Errorf("scale version %s: %w: its Deployment is gone", a.Version, ErrDrift))
+	}
+	if a.Replicas > 0 {
+		list = list[:1]
+	}
+	for _, d := range list {
+		out, err := t.app.Cluster.patch(ctx, objectOf(d), map[string]any{
+			"metadata": map[string]any{"annotations": t.notes(a.Stamp)},
+			"spec":     map[string]any{"replicas": a.Replicas},
+		}, t.app.owner()+scaleSuffix)
+		if err != nil {
+			return err
+		}
+		t.s.saw(out)
+	}
+	return nil
+}
+
+func (t *target) deploymentsOf(ctx context.Context, id string) ([]*unstructured.Unstructured, error) {
+	snap, _, err := t.s.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{target: t}
+	if err := v.group(ctx, snap[t.s.deployments], nil); err != nil {
+		return nil, err
+	}
+	return v.deployments[id], nil
+}
+
+// route points every front at a version, at all versions, or nowhere. Only the
+// selector is applied, by a field manager of its own.
+func (t *target) route(ctx context.Context, a strategy.Action) error {
+	if a.Front != strategy.FrontLive {
+		return stage.Permanent(fmt.Errorf("front %q: %w: there is no such Service", a.Front, ErrInvalid))
+	}
+	for _, f := range t.r.fronts {
+		selector, err := t.selector(f, a.Route)
+		if err != nil {
+			return err
+		}
+		out, err := t.app.applySelector(ctx, f.Object, selector, t.notes(a.Stamp))
+		if err != nil {
+			return err
+		}
+		t.s.saw(out)
+	}
+	return nil
+}
+
+// selector translates a route for one Service. A version other than the
+// released one is reached by the selector that the Service had before.
+func (t *target) selector(f front, route []strategy.Share) (map[string]string, error) {
+	var shares []strategy.Share
+	for _, s := range route {
+		if s.Weight > 0 {
+			shares = append(shares, s)
+		}
+	}
+	if len(shares) > 1 {
+		return nil, stage.Permanent(fmt.Errorf("%s: %w: a Service cannot split traffic by weight", f.Object, ErrInvalid))
+	}
+	base := t.h.baselineSelector(f.Object)
+	sel := maps.Clone(f.Selector)
+	if len(shares) == 0 {
+		sel[LabelVersion] = nowhere
+		return sel, nil
+	}
+	id := shares[0].Version
+	switch {
+	case id == strategy.AnyVersion && t.h.restoring() && len(base) > 0:
+		return base, nil
+	case id == strategy.AnyVersion:
+		return sel, nil
+	case id != t.r.version && len(base) > 0:
+		sel = maps.Clone(base)
+		delete(sel, LabelVersion)
+		delete(sel, labelHash)
+	}
+	key := LabelVersion
+	if !t.labelled(id) {
+		key = labelHash
+	}
+	sel[key] = id
+	return sel, nil
+}
+
+// labelled reports whether the pods of a version carry the version label.
+func (t *target) labelled(id string) bool {
+	if id == t.r.version {
+		return true
+	}
+	t.s.pods.mu.Lock()
+	defer t.s.pods.mu.Unlock()
+	for _, p := range t.s.pods.items {
+		if p.GetLabels()[labelHash] == id && p.GetLabels()[LabelVersion] == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// updateNative asks the Deployment to run a version: the released one from the
+// manifest, the baseline's from its record.
+func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
+	live, err := t.app.Cluster.get(ctx, deploymentRef(t.app.Namespace, t.app.Name))
+	if err != nil {
+		return err
+	}
+	u, err := t.nativeConfig(ctx, a, live)
+	if err != nil {
+		return err
+	}
+	if a.Update != nil {
+		tune(u, *a.Update)
+	}
+	owned := asTree(ownedFields(live0(live), t.app.owner())["f:spec"])
+	_, keeps := owned["f:replicas"]
+	_, set, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "replicas")
+	autoscaled := t.h.autoscaled(t.app.Name)
+	switch {
+	case a.Replicas > 0 && !autoscaled:
+		err = unstructured.SetNestedField(u.Object, int64(a.Replicas), "spec", "replicas")
+	case live != nil && keeps:
+		// Leaving the field out would hand it back to the default of one pod.
+		err = unstructured.SetNestedField(u.Object, integerOr(1, live.Object, "spec", "replicas"), "spec", "replicas")
+	case live != nil && set:
+		unstructured.RemoveNestedField(u.Object, "spec", "replicas")
+	}
+	if err != nil {
+		return err
+	}
+	t.annotate(u, a.Stamp)
+	return t.write(ctx, u)
+}
+
+func live0(u *unstructured.Unstructured) *unstructured.Unstructured {
+	if u == nil {
+		return &unstructured.Unstructured{Object: map[string]any{}}
+	}
+	return u
+}
+
+// nativeConfig is the configuration of a version for the Deployment.
+func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if a.Version == t.r.version {
+		u := t.r.workload.DeepCopy()
+		setAnnotation(u, AnnotationSet, t.h.Set.Digest().String())
+		return u, nil
+	}
+	record := a.Record
+	if record == nil {
+		record = t.h.NativeRecord
+	}
+	u := &unstructured.Unstructured{}
+	if err := json.Unmarshal(record, &u.Object); err != nil || record == nil {
+		return nil, stage.Permanent(fmt.Errorf("version %s: %w: there is no record of it", a.Version, ErrDrift))
+	}
+	u.Object, _ = whole(u.Object).(map[string]any)
+	if a.Version == t.h.NativeVersion || live == nil {
+		return u, nil
+	}
+	// The baseline was being replaced already when the release began: the
+	// ReplicaSet has its template.
+	sets, err := t.app.Cluster.replicaSets(ctx, live)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(sets, func(rs *unstructured.Unstructured) bool {
+		return str(rs.Object, "spec", "template", "metadata", "labels", LabelVersion) == a.Version || rs.GetLabels()[labelHash] == a.Version
+	})
+	if i < 0 {
+		return nil, stage.Permanent(fmt.Errorf("version %s: %w: its ReplicaSet is gone", a.Version, ErrDrift))
+	}
+	template, _, _ := unstructured.NestedMap(sets[i].Object, "spec", "template")
+	unstructured.RemoveNestedField(template, "metadata", "labels", labelHash)
+	unstructured.RemoveNestedField(template, "metadata", "creationTimestamp")
+	return u, unstructured.SetNestedMap(u.Object, template, "spec", "template")
+}
+
+// tune sets the parameters of the controller; what is zero is left alone.
+func tune(u *unstructured.Unstructured, p strategy.Update) {
+	set := func(v any, path ...string) { _ = unstructured.SetNestedField(u.Object, v, path...) }
+	if !p.MaxSurge.IsZero() || !p.MaxUnavailable.IsZero() {
+		set("RollingUpdate", "spec", "strategy", "type")
+	}
+	for field, a := range map[string]strategy.Amount{"maxSurge": p.MaxSurge, "maxUnavailable": p.MaxUnavailable} {
+		if a.IsZero() {
+			continue
+		}
+		var v any = a.String()
+		if n, err := strconv.Atoi(a.String()); err == nil {
+			v = int64(n)
+		}
+		set(v, "spec", "strategy", "rollingUpdate", field)
+	}
+	if p.MinReady > 0 {
+		set(seconds(p.MinReady), "spec", "minReadySeconds")
+	}
+	if p.ProgressDeadline > 0 {
+		set(max(seconds(p.ProgressDeadline), seconds(p.MinReady)+1), "spec", "progressDeadlineSeconds")
+	}
+	set(p.Paused, "spec", "paused")
+}
+
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// Suffixes of the App's field managers for what changes on its own.
+const (
+	scaleSuffix   = "-scale"
+	trafficSuffix = "-traffic"
+)
+
+// applyOwn applies under the App's field manager. Fields that another of the
+// App's own managers holds are taken; those of foreign ones only with
+// TakeFields.
+func (a App) applyOwn(ctx context.Context, u *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
+	return a.applyAs(ctx, u, applyMode{owner: a.owner(), dryRun: dryRun, force: a.TakeFields})
+}
+
+func (a App) applyAs(ctx context.Context, u *unstructured.Unstructured, mode applyMode) (*unstructured.Unstructured, error) {
+	out, err := a.Cluster.apply(ctx, u, mode)
+	var conflict *ConflictError
+	if !errors.As(err, &conflict) {
+		return out, err
+	}
+	for _, c := range conflict.Conflicts {
+		if c.Manager != a.owner() && !strings.HasPrefix(c.Manager, a.owner()+"-") && !strings.HasPrefix(c.Manager, a.owner()+`"`) {
+			return out, err
+		}
+	}
+	mode.force = true
+	return a.Cluster.apply(ctx, u, mode)
+}
+
+// applySelector applies a Service's selector and nothing else.
+func (a App) applySelector(ctx context.Context, o Object, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
+	sel := make(map[string]any, len(selector))
+	for k, v := range selector {
+		sel[k] = v
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": o.APIVersion, "kind": o.Kind,
+		"metadata": map[string]any{"name": o.Name, "namespace": o.Namespace, "annotations": notes},
+		"spec":     map[string]any{"selector": sel},
+	}}
+	return a.applyAs(ctx, u, applyMode{owner: a.owner() + trafficSuffix, force: a.TakeFields})
+}

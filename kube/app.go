@@ -1,0 +1,83 @@
+package kube
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// DefaultOwner is the field manager of an App that names none.
+const DefaultOwner = "gennaker"
+
+// DefaultTimeout is how long the objects beside the workload may take.
+const DefaultTimeout = 10 * time.Minute
+
+// An App is a workload in an environment: a Deployment with the Services that
+// lead to it and everything else in its manifests. It is a stage.Deployer, a
+// stage.Promoter and a stage.Undoer, and a plain value: copy and share it.
+//
+// Cluster, Env, Namespace, Name and Manifests are required.
+type App struct {
+	Cluster   *Cluster
+	Env       string // the environment, such as "prod"
+	Namespace string // of the workload, and of namespaced objects that name none
+	Name      string // the name of the workload's Deployment in the manifests, at most 47 bytes
+	Manifests Manifests
+
+	// Owner is the field manager of everything that is applied. Default DefaultOwner.
+	Owner string
+	// TakeFields takes fields from other field managers instead of reporting a *ConflictError. Set it once, to adopt
+	// what kubectl or another tool applied.
+	TakeFields bool
+	// IngressAddress waits until each Ingress has an address, where the Ingress controller writes one.
+	IngressAddress bool
+	// Timeout is how long the objects beside the workload may take to become ready. The workload has the strategy's
+	// deadlines. Default DefaultTimeout.
+	Timeout time.Duration
+	// Patience says how long evidence of a failure must stay.
+	Patience Patience
+	// History is how many Deployments of older versions red/black leaves behind without pods, for a quick way back.
+	// Default 2; a negative number keeps all.
+	History int
+}
+
+// Kind returns "kube.app/v1".
+func (a App) Kind() string { return "kube.app/v1" }
+
+// Environment returns Env.
+func (a App) Environment() string { return a.Env }
+
+func (a App) owner() string { return cmp.Or(a.Owner, DefaultOwner) }
+
+func (a App) timeout() time.Duration { return cmp.Or(a.Timeout, DefaultTimeout) }
+
+// Check reports everything that is wrong with the App itself, without asking
+// the cluster. Start asks it first; a program may ask it when it is built.
+func (a App) Check() error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("app %q: %s: %w: %s", a.Name, field, ErrInvalid, fmt.Sprintf(format, args...)))
+	}
+	if a.Cluster == nil {
+		bad("Cluster", "it is nil; use kube.Connect or kube.Open")
+	}
+	if a.Env == "" {
+		bad("Env", "it is empty")
+	}
+	if msgs := validation.IsDNS1123Label(a.Namespace); len(msgs) > 0 {
+		bad("Namespace", "%q is no namespace: %s", a.Namespace, msgs[0])
+	}
+	if msgs := validation.IsDNS1123Label(a.Name); len(msgs) > 0 || len(a.Name) > 47 {
+		bad("Name", "%q must be a DNS label of at most 47 bytes", a.Name)
+	}
+	if a.Manifests.Len() == 0 && a.Manifests.Err() == nil {
+		bad("Manifests", "there are none")
+	}
+	if a.Timeout < 0 {
+		bad("Timeout", "it is negative")
+	}
+	return errors.Join(append(errs, a.Manifests.Err())...)
+}

@@ -1,0 +1,137 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/artifact"
+)
+
+// claim is the ConfigMap "gennaker-NAME" beside the workload. It says which
+// release holds the App and keeps the handle of the last one, so that a release
+// is found again after a crash and two releases cannot run at once.
+type claim struct {
+	object  *unstructured.Unstructured // nil if there is none yet
+	Release string
+	Fence   uint64
+	Ended   bool
+	Handle  string
+	Set     artifact.Set // what was released last
+}
+
+const annotationEnded = Prefix + "ended"
+
+func (a App) claimRef() Object {
+	return Object{APIVersion: "v1", Kind: "ConfigMap", Namespace: a.Namespace, Name: "gennaker-" + a.Name}
+}
+
+func (a App) readClaim(ctx context.Context) (claim, error) {
+	u, err := a.Cluster.get(ctx, a.claimRef())
+	if err != nil || u == nil {
+		return claim{}, err
+	}
+	notes := u.GetAnnotations()
+	c := claim{
+		object: u, Release: notes[AnnotationRelease], Fence: version(notes[AnnotationFence]),
+		Ended: notes[annotationEnded] != "", Handle: str(u.Object, "data", "handle"),
+	}
+	if text := str(u.Object, "data", "set"); text != "" {
+		if err := json.Unmarshal([]byte(text), &c.Set); err != nil {
+			return c, fmt.Errorf("%s: data.set: %w", a.claimRef(), err)
+		}
+	}
+	return c, nil
+}
+
+// writeClaim writes what h says at the state in which the claim was read; a
+// claim that somebody else has written meanwhile is ErrStale.
+func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) error {
+	data, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("release %s: encode handle: %w", h.Key, err)
+	}
+	if len(data) > MaxRecord {
+		return fmt.Errorf("release %s: %w: its record has %d bytes, at most %d are kept; release large objects apart",
+			h.Key, ErrTooLarge, len(data), MaxRecord)
+	}
+	set, err := json.Marshal(c.Set)
+	if err != nil {
+		return fmt.Errorf("release %s: encode set: %w", h.Key, err)
+	}
+	ref := a.claimRef()
+	u := &unstructured.Unstructured{Object: map[string]any{}}
+	if c.object != nil {
+		u = c.object.DeepCopy()
+		unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
+	}
+	u.SetAPIVersion(ref.APIVersion)
+	u.SetKind(ref.Kind)
+	u.SetName(ref.Name)
+	u.SetNamespace(ref.Namespace)
+	setLabel(u, LabelApp, a.Name)
+	setAnnotation(u, AnnotationRelease, h.Key)
+	setAnnotation(u, AnnotationFence, strconv.FormatUint(h.Fence, 10))
+	notes := u.GetAnnotations()
+	delete(notes, annotationEnded)
+	if ended {
+		notes[annotationEnded] = string(h.Journal.Outcome)
+	}
+	u.SetAnnotations(notes)
+	u.Object["data"] = map[string]any{"handle": string(data), "set": string(set)}
+	if c.object == nil {
+		var there bool
+		if _, there, err = a.Cluster.create(ctx, u, a.owner()); there {
+			err = fmt.Errorf("%s: %w", ref, ErrStale)
+		}
+		return err
+	}
+	_, err = a.Cluster.update(ctx, u, a.owner())
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("%s: %w", ref, ErrStale)
+	}
+	return err
+}
+
+// endClaim notes that the release has ended, if it still holds the claim.
+func (a App) endClaim(ctx context.Context, h *Handle, set artifact.Set) error {
+	c, err := a.holding(ctx, h)
+	if err != nil {
+		return err
+	}
+	c.Set = set
+	return a.writeClaim(ctx, c, h, true)
+}
+
+// holding reads the claim and reports ErrStale unless h holds it.
+func (a App) holding(ctx context.Context, h *Handle) (claim, error) {
+	c, err := a.readClaim(ctx)
+	switch {
+	case err != nil:
+		return c, err
+	case c.object == nil || c.Release != h.Key:
+		return c, fmt.Errorf("app %s: %w: release %s holds it now, not %s", a.Name, ErrStale, orText(c.Release, "none"), h.Key)
+	case c.Fence > h.Fence:
+		return c, fmt.Errorf("app %s: release %s: %w (epoch %d, this one has %d)", a.Name, h.Key, ErrStale, c.Fence, h.Fence)
+	}
+	return c, nil
+}
+
+// takeOver raises the fence of a release that another process began.
+func (a App) takeOver(ctx context.Context, h *Handle, fence uint64) error {
+	h.Fence = max(h.Fence, fence)
+	c, err := a.holding(ctx, h)
+	if err != nil || c.Fence == h.Fence {
+		return err
+	}
+	err = a.writeClaim(ctx, c, h, c.Ended)
+	if errors.Is(err, ErrStale) {
+		_, err = a.holding(ctx, h)
+	}
+	return err
+}

@@ -1,0 +1,211 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// released describes a release that has succeeded.
+func (a App) released(h *Handle, r *rendered) (stage.Release, error) {
+	record, err := json.Marshal(h)
+	if err != nil {
+		return stage.Release{}, fmt.Errorf("release %s: encode record: %w", h.Key, err)
+	}
+	at := h.Journal.Settled
+	if at.IsZero() {
+		at = h.Since
+	}
+	return stage.Release{
+		Environment: a.Env, Set: h.Set, Previous: h.Previous, Key: h.Key, Strategy: h.Journal.Strategy.Kind,
+		At: at, Endpoints: endpoints(r), Record: record,
+	}, nil
+}
+
+// endpoints lists where the workload answers: its Services inside the cluster
+// and the hosts of its Ingresses.
+func endpoints(r *rendered) []string {
+	var out []string
+	for _, f := range r.fronts {
+		out = append(out, fmt.Sprintf("http://%s.%s.svc", f.Object.Name, f.Object.Namespace))
+	}
+	for _, u := range r.after {
+		if !objectOf(u).is("networking.k8s.io", "Ingress") {
+			continue
+		}
+		secure := map[string]bool{}
+		for _, t := range items(u.Object, "spec", "tls") {
+			hosts, _, _ := unstructured.NestedStringSlice(t, "hosts")
+			for _, h := range hosts {
+				secure[h] = true
+			}
+		}
+		for _, rule := range items(u.Object, "spec", "rules") {
+			if host := str(rule, "host"); host != "" {
+				scheme := "http://"
+				if secure[host] {
+					scheme = "https://"
+				}
+				out = append(out, scheme+host)
+			}
+		}
+	}
+	return slices.Compact(out)
+}
+
+// prune deletes Deployments of older versions that have no pods, beyond the
+// App's History. What the release replaced stays.
+func (rel *release) prune(ctx context.Context) error {
+	if rel.app.History < 0 {
+		return nil
+	}
+	snap, _, err := rel.target.s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	var old []*unstructured.Unstructured
+	for _, d := range snap[rel.target.s.deployments] {
+		id := d.GetLabels()[LabelVersion]
+		if d.GetLabels()[LabelApp] != rel.app.Name || id == "" || id == rel.h.Version {
+			continue
+		}
+		if integerOr(1, d.Object, "spec", "replicas") == 0 && (rel.h.Journal.Baseline == nil || id != rel.h.Journal.Baseline.Version) {
+			old = append(old, d)
+		}
+	}
+	keep := cmp.Or(rel.app.History, 2) - 1
+	slices.SortFunc(old, func(a, b *unstructured.Unstructured) int {
+		return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time)
+	})
+	for i, d := range old {
+		if i < keep {
+			continue
+		}
+		if err := rel.app.Cluster.remove(ctx, objectOf(d), d.GetUID()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreSelectors gives Services the selector that they had, where the
+// strategy's way back has left another one that selects the same pods.
+func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
+	for _, f := range h.Fronts {
+		if !f.Existed || len(f.Selector) == 0 {
+			continue
+		}
+		live, err := a.Cluster.get(ctx, f.Object)
+		if err != nil {
+			return err
+		}
+		if live == nil {
+			return &DriftError{Object: f.Object, Fields: []string{"the object is gone"}}
+		}
+		if now := stringMap(live.Object, "spec", "selector"); !maps.Equal(now, f.Selector) {
+			return &DriftError{Object: f.Object, Fields: []string{".spec.selector"}}
+		}
+	}
+	return nil
+}
+
+// Abort turns the release back and returns when its baseline is restored, or
+// when that is given up for good. A release that has ended is left alone.
+func (a App) Abort(c *stage.Ctx, h Handle) error {
+	if h.Phase == Done {
+		return nil
+	}
+	if err := a.Check(); err != nil {
+		return stage.Permanent(err)
+	}
+	held, err := a.readClaim(c)
+	if err != nil {
+		return final(err)
+	}
+	if held.Release != h.Key || held.Ended {
+		return nil // it has ended, and perhaps others have come since
+	}
+	return a.back(c, &h, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
+}
+
+// Undo restores what was there before a release that has succeeded, as long as
+// no other release has come after it. Without out it looks for what a release
+// with this key may have left.
+func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
+	var h Handle
+	if out != nil {
+		if err := json.Unmarshal(out.Record, &h); err != nil {
+			return stage.Permanent(fmt.Errorf("release %s: its record: %w: %w", out.Key, ErrInvalid, err))
+		}
+	} else {
+		found, ok, err := a.Find(c, in)
+		if err != nil || !ok {
+			return err
+		}
+		h = found
+	}
+	held, err := a.readClaim(c)
+	if err != nil {
+		return final(err)
+	}
+	if held.Release != h.Key {
+		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
+	}
+	h.TakenBack = false
+	return a.back(c, &h, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
+}
+
+// back drives a release to its baseline. It needs no journal on the way: what
+// the strategy does to go back it derives from what it sees.
+func (a App) back(c *stage.Ctx, h *Handle, signal strategy.Signal) error {
+	rel, err := a.attach(c, h)
+	if err != nil {
+		return final(err)
+	}
+	defer rel.target.s.rest(true)
+	if h.Journal.Outcome == strategy.Succeeded {
+		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
+	}
+	if h.Journal, err = h.Journal.Signal(signal); err != nil {
+		return stage.Permanent(err)
+	}
+	if h.Phase != Restoring {
+		h.enter(Restoring)
+	}
+	for h.Phase != Done {
+		ctx, cancel := context.WithTimeout(c, 10*time.Second)
+		st, err := rel.restore(ctx)
+		cancel()
+		if c.Err() != nil {
+			return context.Cause(c)
+		}
+		if err != nil {
+			c.Progress("going back: %v", err)
+			timer := time.NewTimer(time.Second)
+			select {
+			case <-c.Done():
+			case <-timer.C:
+			}
+			timer.Stop()
+			continue
+		}
+		c.Progress("%s", st.Detail())
+	}
+	if err := a.endClaim(c, h, h.Previous); err != nil && !errors.Is(err, ErrStale) {
+		return err
+	}
+	if !h.Journal.Restored {
+		return stage.Permanent(h.failure())
+	}
+	return nil
+}

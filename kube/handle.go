@@ -1,0 +1,130 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// HandleFormat is the format that this package writes.
+const HandleFormat = 1
+
+// MaxRecord limits a Handle, and thereby a release record, in bytes of JSON. A
+// release whose inverses need more is refused before anything is written.
+// ConfigMaps and Secrets do not count: they are kept in the cluster.
+const MaxRecord = 512 << 10
+
+// Phase says which part of a release is under way.
+type Phase string
+
+// The phases of a release, in order; Restoring can follow each.
+const (
+	Applying  Phase = "apply"   // the objects that the workload needs
+	Rollout   Phase = "rollout" // the workload and its traffic, by the strategy
+	Following Phase = "follow"  // the objects that follow the workload
+	Restoring Phase = "restore" // going back to the baseline
+	Done      Phase = "done"
+)
+
+// Handle is everything that must not be forgotten while a release runs, and
+// afterwards its release record: what is written, how each write is taken back,
+// and the strategy's journal. It is persisted before each write. It holds no
+// value of a Secret. Treat it as opaque except for showing it.
+type Handle struct {
+	Format    int          `json:"format"`
+	App       string       `json:"app"`
+	Namespace string       `json:"namespace"`
+	Key       string       `json:"key"`
+	Fence     uint64       `json:"fence,omitempty"`
+	Set       artifact.Set `json:"set"`
+	Previous  artifact.Set `json:"previous,omitzero"` // the set that was released before
+	Version   string       `json:"version"`
+	Digest    string       `json:"digest"` // of the rendered manifests
+	Phase     Phase        `json:"phase"`
+	Since     time.Time    `json:"since"` // when Phase began
+
+	Native      bool     `json:"native,omitempty"`      // the strategy uses the Deployment's own controller
+	Workload    Object   `json:"workload"`              // the Deployment that is written
+	Existed     bool     `json:"existed,omitempty"`     // it was there before the release
+	Autoscalers []string `json:"autoscalers,omitempty"` // Deployments that a HorizontalPodAutoscaler scales
+	Fronts      []Front  `json:"fronts,omitempty"`
+	Before      []Write  `json:"before,omitempty"`
+	After       []Write  `json:"after,omitempty"`
+
+	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
+	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
+
+	Journal   strategy.Journal `json:"journal"`
+	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were
+	Cause     string           `json:"cause,omitempty"`     // why the release turned back, if not because of the workload
+	Detail    string           `json:"detail,omitempty"`    // evidence for it
+	// Unrestored is why the baseline could not be restored or verified.
+	Unrestored string   `json:"unrestored,omitempty"`
+	Trouble    *Trouble `json:"trouble,omitempty"` // what is wrong with the workload
+}
+
+// Front is a Service that leads to the workload, as it was before the release.
+type Front struct {
+	Object   Object            `json:"object"`
+	Existed  bool              `json:"existed,omitempty"`
+	Selector map[string]string `json:"selector,omitempty"`
+}
+
+// Write is an object that a release writes beside the workload, and its
+// inverse. An object without Inverse and Backup did not exist.
+type Write struct {
+	Object  Object          `json:"object"`
+	UID     types.UID       `json:"uid,omitempty"`     // of an object that existed
+	Inverse json.RawMessage `json:"inverse,omitempty"` // the fields to apply to take the write back
+	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
+}
+
+func (w Write) created() bool { return w.Inverse == nil && w.Backup == "" }
+
+// Trouble says what is wrong with a workload.
+type Trouble struct {
+	Object    string `json:"object"` // such as "Pod shop/web-7d9c-x2x"
+	Pod       string `json:"pod,omitempty"`
+	Container string `json:"container,omitempty"`
+	Reason    string `json:"reason"` // as Kubernetes writes it, such as ImagePullBackOff
+	Message   string `json:"message,omitempty"`
+}
+
+func (h *Handle) autoscaled(deployment string) bool {
+	return slices.Contains(h.Autoscalers, deployment)
+}
+
+// restoring reports whether the release is on its way back.
+func (h *Handle) restoring() bool { return h.Phase == Restoring || h.Journal.Back != nil }
+
+func (h *Handle) baselineSelector(o Object) map[string]string {
+	for _, f := range h.Fronts {
+		if f.Object == o {
+			return f.Selector
+		}
+	}
+	return nil
+}
+
+func (h *Handle) enter(p Phase) { h.Phase, h.Since = p, time.Now() }
+
+// check refuses a handle that this App cannot go on with.
+func (h *Handle) check(a App) error {
+	switch {
+	case h.Format > HandleFormat:
+		return fmt.Errorf("release %s: %w: its handle has format %d, newer than %d; use a newer release of the library",
+			h.Key, ErrInvalid, h.Format, HandleFormat)
+	case h.Format < 1:
+		return fmt.Errorf("release: %w: the handle is empty", ErrInvalid)
+	case h.App != a.Name || h.Namespace != a.Namespace:
+		return fmt.Errorf("release %s: %w: it belongs to app %s/%s, not %s/%s",
+			h.Key, ErrInvalid, h.Namespace, h.App, a.Namespace, a.Name)
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// applyObjects applies the objects that the release writes, in order, and waits
+// for each to be ready before the next. It reports what it waits for when ctx
+// ends, and true when all are ready. Every step may be repeated: an apply that
+// has happened changes nothing.
+func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructured.Unstructured, writes []Write) (string, bool, error) {
+	for _, u := range objects {
+		i := slices.IndexFunc(writes, func(w Write) bool { return w.Object == objectOf(u) })
+		if i < 0 {
+			continue
+		}
+		if b := writes[i].Backup; b != "" {
+			if err := a.backUp(ctx, h, u, b); err != nil {
+				return "", false, err
+			}
+		}
+		out, err := a.applyOwn(ctx, a.stamped(h, u), false)
+		if err != nil {
+			return "", false, err
+		}
+		detail, ok, err := a.await(ctx, h, out)
+		if err != nil || !ok {
+			return detail, false, err
+		}
+	}
+	return "", true, nil
+}
+
+// stamped adds the annotations that tell whose write it was. The fronts get
+// theirs with their selector.
+func (a App) stamped(h *Handle, u *unstructured.Unstructured) *unstructured.Unstructured {
+	if h.isFront(objectOf(u)) {
+		return u
+	}
+	u = u.DeepCopy()
+	setAnnotation(u, AnnotationRelease, h.Key)
+	setAnnotation(u, AnnotationFence, strconv.FormatUint(h.Fence, 10))
+	return u
+}
+
+func (h *Handle) isFront(o Object) bool {
+	return slices.ContainsFunc(h.Fronts, func(f Front) bool { return f.Object == o })
+}
+
+func (a App) readiness(u *unstructured.Unstructured, after int64) Readiness {
+	got := ReadinessOf(u, after)
+	if got.State == Ready && a.IngressAddress && objectOf(u).is("networking.k8s.io", "Ingress") {
+		return ingressAddress(u)
+	}
+	return got
+}
+
+// await watches an object until it is ready at the generation just written.
+func (a App) await(ctx context.Context, h *Handle, wrote *unstructured.Unstructured) (string, bool, error) {
+	o, after := objectOf(wrote), wrote.GetGeneration()
+	got := a.readiness(wrote, after)
+	if got.State == Ready {
+		return "", true, nil
+	}
+	r, err := a.Cluster.resourceFor(ctx, o.gvk())
+	if err != nil {
+		return "", false, err
+	}
+	a.Cluster.mu.Lock()
+	k := a.Cluster.hold(r.gvr, o.Namespace)
+	a.Cluster.mu.Unlock()
+	defer a.Cluster.drop(k)
+	limit := h.Since.Add(a.timeout())
+	ctx, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
+	for {
+		_, changed := k.wake()
+		list, err := k.list(ctx, version(wrote.GetResourceVersion()))
+		if err == nil {
+			got = a.readiness(find(list, o.Name), after)
+		} else if ctx.Err() == nil {
+			return "", false, fmt.Errorf("%s: watch: %w", o, err)
+		}
+		switch {
+		case got.State == Ready:
+			return "", true, nil
+		case got.State == Failed, !time.Now().Before(limit):
+			return "", false, &RolloutError{App: a.Name, Version: h.Version,
+				Trouble: Trouble{Object: o.String(), Reason: "NotReady", Message: got.Detail}}
+		case ctx.Err() != nil:
+			return fmt.Sprintf("%s: %s", o, got.Detail), false, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+	}
+}
+
+// takeBack applies the inverses of all writes to objects that existed before,
+// in reverse order, and compares the answers with what was recorded.
+func (a App) takeBack(ctx context.Context, h *Handle) error {
+	writes := slices.Concat(h.Before, h.After)
+	for _, w := range slices.Backward(writes) {
+		if w.created() {
+			continue
+		}
+		data := w.Inverse
+		if w.Backup != "" {
+			var err error
+			if data, err = a.backedUp(ctx, w.Object, w.Backup); err != nil {
+				return err
+			}
+		}
+		if data == nil {
+			continue
+		}
+		if err := a.restoreObject(ctx, w.Object, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreObject applies a recorded configuration and proves that the object has
+// it again.
+func (a App) restoreObject(ctx context.Context, o Object, data json.RawMessage) error {
+	u := &unstructured.Unstructured{}
+	if err := decodeJSON(data, &u.Object); err != nil {
+		return fmt.Errorf("%s: its inverse: %w", o, err)
+	}
+	out, err := a.applyOwn(ctx, u, false)
+	if err != nil {
+		return err
+	}
+	return proveEqual(u, out, a.owner())
+}
+
+// proveEqual compares what the field manager owns of got with want.
+func proveEqual(want, got *unstructured.Unstructured, owner string) error {
+	fields := ownedFields(got, owner)
+	have, _ := extract(got.Object, fields).(map[string]any)
+	w := map[string]any{}
+	for k, v := range want.Object {
+		if k != "apiVersion" && k != "kind" {
+			w[k] = v
+		}
+	}
+	w = (&unstructured.Unstructured{Object: w}).DeepCopy().Object
+	for _, m := range []map[string]any{w, have} {
+		meta, _ := m["metadata"].(map[string]any)
+		delete(meta, "name")
+		delete(meta, "namespace")
+		notes, _ := meta["annotations"].(map[string]any)
+		for _, k := range []string{AnnotationRelease, AnnotationStep, AnnotationFence} {
+			delete(notes, k)
+		}
+	}
+	if d := differences(prune(w), prune(have)); len(d) > 0 {
+		return &DriftError{Object: objectOf(want), Fields: d}
+	}
+	return nil
+}
+
+// prune drops empty maps, which say nothing.
+func prune(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := map[string]any{}
+	for k, e := range m {
+		e = prune(e)
+		if sub, isMap := e.(map[string]any); isMap && len(sub) == 0 {
+			continue
+		}
+		out[k] = e
+	}
+	return out
+}
+
+// keptKinds are never deleted on the way back: data would go with them.
+var keptKinds = []string{"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim", "PersistentVolume"}
+
+// removeCreated deletes, in reverse order, the objects that the release made.
+// An object that it never came to make, or that somebody else made under the
+// same name, is left alone.
+func (a App) removeCreated(ctx context.Context, h *Handle) error {
+	writes := slices.Clone(h.Before)
+	if !h.Existed {
+		writes = append(writes, Write{Object: h.Workload})
+	}
+	writes = append(writes, h.After...)
+	for _, w := range slices.Backward(writes) {
+		if !w.created() || slices.Contains(keptKinds, w.Object.Kind) {
+			continue
+		}
+		live, err := a.Cluster.get(ctx, w.Object)
+		if err != nil {
+			return err
+		}
+		if live == nil || live.GetAnnotations()[AnnotationRelease] != h.Key && !(h.isFront(w.Object) && a.owns(live)) {
+			continue
+		}
+		if err := a.Cluster.remove(ctx, w.Object, live.GetUID()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a App) owns(u *unstructured.Unstructured) bool { return ownedFields(u, a.owner()) != nil }

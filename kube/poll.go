@@ -1,0 +1,274 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// release is one release in the hands of this process.
+type release struct {
+	app    App
+	h      *Handle
+	r      *rendered
+	target *target
+	driver strategy.Driver
+}
+
+// attach makes a release ready to go on. A process that has not begun or
+// attached it before takes it over.
+func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
+	if err := a.Check(); err != nil {
+		return nil, err
+	}
+	if err := h.check(a); err != nil {
+		return nil, err
+	}
+	r, err := a.render(c, h.Set)
+	if err != nil {
+		return nil, err
+	}
+	if !h.Native {
+		r.retarget(a.Name, h.Workload.Name)
+	}
+	if !a.Cluster.has(h.Key) || c.Fence() > h.Fence {
+		if err := a.takeOver(c, h, c.Fence()); err != nil {
+			return nil, err
+		}
+	}
+	t := &target{app: a, s: a.Cluster.session(h.Key, a.Namespace), r: r, h: h, fence: h.Fence}
+	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t}}, nil
+}
+
+// retarget points autoscalers at the Deployment of the version.
+func (r *rendered) retarget(from, to string) {
+	for _, u := range r.after {
+		if u.GetKind() == "HorizontalPodAutoscaler" && str(u.Object, "spec", "scaleTargetRef", "name") == from {
+			_ = unstructured.SetNestedField(u.Object, to, "spec", "scaleTargetRef", "name")
+		}
+	}
+}
+
+// Poll goes on with the release until something must be persisted, the budget
+// is over, or the release has ended.
+func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) {
+	rel, err := a.attach(c, h)
+	if err != nil {
+		return stage.Status[stage.Release]{}, final(err)
+	}
+	st, err := rel.poll(c)
+	done, _ := st.Done()
+	rel.target.s.rest(done || stage.IsPermanent(err) || c.Err() != nil)
+	return st, err
+}
+
+func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
+	ctx, cancel := context.WithTimeout(c, budget(c))
+	defer cancel()
+	h := rel.h
+	if rel.r.digest != h.Digest && h.Phase != Restoring && h.Phase != Done {
+		return rel.turn(fmt.Errorf("%w: this program has other manifests than the one that began the release", ErrDrift)), nil
+	}
+	switch h.Phase {
+	case Applying:
+		return rel.objects(ctx, rel.r.before, h.Before, Rollout)
+	case Rollout:
+		return rel.rollout(ctx)
+	case Following:
+		return rel.objects(ctx, rel.r.after, h.After, Done)
+	case Restoring:
+		return rel.restore(ctx)
+	default:
+		return rel.end(ctx)
+	}
+}
+
+// budget is how long Poll may block; without one it looks once.
+func budget(c *stage.Ctx) time.Duration { return max(c.Budget(), time.Second) }
+
+// next persists the handle and goes on at once.
+func next(format string, args ...any) stage.Status[stage.Release] {
+	return stage.Running[stage.Release](fmt.Sprintf(format, args...), 0)
+}
+
+// objects applies the objects before or after the workload.
+func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructured, writes []Write, then Phase) (stage.Status[stage.Release], error) {
+	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes)
+	var failed *RolloutError
+	switch {
+	case err != nil && (errors.As(err, &failed) || stage.IsPermanent(final(err))):
+		return rel.turn(err), nil
+	case err != nil && ctx.Err() == nil:
+		return stage.Status[stage.Release]{}, err
+	case !ok:
+		return next("%s", detail), nil
+	}
+	rel.h.enter(then)
+	if then == Done {
+		return rel.end(ctx)
+	}
+	return next("the objects that %s needs are there", rel.app.Name), nil
+}
+
+// turn sends the release back because of err.
+func (rel *release) turn(err error) stage.Status[stage.Release] {
+	h := rel.h
+	h.Cause = err.Error()
+	var detailed interface{ Detail() string }
+	if errors.As(err, &detailed) {
+		h.Detail = detailed.Detail()
+	}
+	now := time.Now()
+	if h.Journal.Outcome == strategy.Succeeded {
+		// The only error of Signal is an unknown kind.
+		h.Journal, _ = h.Journal.Signal(strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: h.Cause, At: now})
+	} else {
+		h.Journal = h.Journal.Decide(strategy.Back{Outcome: strategy.Failed, Reason: h.Cause, At: now})
+	}
+	h.enter(Restoring)
+	return next("going back: %s", h.Cause)
+}
+
+// rollout lets the strategy go on.
+func (rel *release) rollout(ctx context.Context) (stage.Status[stage.Release], error) {
+	h := rel.h
+	left, _ := ctx.Deadline()
+	j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+	switch {
+	case err != nil && stage.IsPermanent(err):
+		return rel.turn(err), nil
+	case err != nil && ctx.Err() == nil:
+		return stage.Status[stage.Release]{}, err
+	case err != nil:
+		return next("%s", st.Detail), nil
+	}
+	h.Journal = j
+	switch {
+	case j.Outcome == strategy.Succeeded:
+		h.enter(Following)
+	case j.Back != nil || j.Outcome != "":
+		h.enter(Restoring)
+	}
+	return rel.running(st), nil
+}
+
+// running translates the driver's answer.
+func (rel *release) running(st strategy.Status) stage.Status[stage.Release] {
+	return next("%s", st.Detail)
+}
+
+// restore takes the changed objects back, then the workload and its traffic,
+// then removes what the release made.
+func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], error) {
+	h := rel.h
+	if !h.TakenBack {
+		if err := rel.app.takeBack(ctx, h); err != nil {
+			return rel.unrestored(ctx, err)
+		}
+		h.TakenBack = true
+		return next("going back: the changed objects are as they were"), nil
+	}
+	if h.Journal.Outcome == "" {
+		left, _ := ctx.Deadline()
+		j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+		switch {
+		case err != nil && stage.IsPermanent(err):
+			return rel.unrestored(ctx, err)
+		case err != nil && ctx.Err() == nil:
+			return stage.Status[stage.Release]{}, err
+		case err != nil:
+			return next("%s", st.Detail), nil
+		}
+		h.Journal = j
+		return rel.running(st), nil
+	}
+	if h.Journal.Restored {
+		if err := rel.finishRestore(ctx); err != nil {
+			return rel.unrestored(ctx, err)
+		}
+	}
+	h.enter(Done)
+	return next("%s", h.Journal.Reason), nil
+}
+
+// finishRestore removes what the release made and proves that the Deployment
+// has its former configuration.
+func (rel *release) finishRestore(ctx context.Context) error {
+	h := rel.h
+	if err := rel.app.restoreSelectors(ctx, h); err != nil {
+		return err
+	}
+	if err := rel.app.removeCreated(ctx, h); err != nil {
+		return err
+	}
+	if h.NativeRecord == nil || len(h.Journal.Writes) == 0 {
+		return nil
+	}
+	live, err := rel.app.Cluster.get(ctx, h.Workload)
+	if err != nil {
+		return err
+	}
+	want := &unstructured.Unstructured{}
+	if err := decodeJSON(h.NativeRecord, &want.Object); err != nil {
+		return err
+	}
+	if live == nil {
+		return &DriftError{Object: h.Workload, Fields: []string{"the object is gone"}}
+	}
+	live = live.DeepCopy()
+	for _, field := range [][]string{{"spec", "replicas"}, {"spec", "paused"}, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}} {
+		// The strategy has verified the capacity; its parameters are restored by value, not by ownership.
+		unstructured.RemoveNestedField(live.Object, field...)
+		unstructured.RemoveNestedField(want.Object, field...)
+	}
+	return proveEqual(want, live, rel.app.owner())
+}
+
+// unrestored handles an error on the way back: one that may pass is reported
+// and tried again, one that will not ends the release unrestored.
+func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[stage.Release], error) {
+	if !stage.IsPermanent(final(err)) {
+		if ctx.Err() != nil {
+			return next("going back: %v", err), nil
+		}
+		return stage.Status[stage.Release]{}, err
+	}
+	h := rel.h
+	h.Unrestored = err.Error()
+	h.Journal.Restored = false
+	if h.Journal.Outcome == "" {
+		h.Journal.Outcome, h.Journal.Reason = strategy.Failed, err.Error()
+	}
+	h.enter(Done)
+	return next("the baseline is not restored: %v", err), nil
+}
+
+// end notes the end in the cluster and reports it.
+func (rel *release) end(ctx context.Context) (stage.Status[stage.Release], error) {
+	h := rel.h
+	good := h.Journal.Outcome == strategy.Succeeded
+	set := h.Previous
+	if good {
+		set = h.Set
+		if err := rel.prune(ctx); err != nil && ctx.Err() == nil && !refusal(err) {
+			return stage.Status[stage.Release]{}, err
+		}
+	}
+	if err := rel.app.endClaim(ctx, h, set); err != nil && !errors.Is(err, ErrStale) {
+		return stage.Status[stage.Release]{}, err
+	}
+	if !good {
+		return stage.Failed[stage.Release](h.failure()), nil
+	}
+	out, err := rel.app.released(h, rel.r)
+	if err != nil {
+		return stage.Status[stage.Release]{}, err
+	}
+	return stage.Succeeded(out), nil
+}

@@ -1,0 +1,181 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// problem finds out why pods of a version do not become ready. Evidence counts
+// for good once it has stayed for the patience of its class.
+func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*strategy.Problem, error) {
+	t, bad := v.trouble(id, seen)
+	mark := id + "/" + t.class
+	for k := range v.s.since {
+		if strings.HasPrefix(k, id+"/") && (!bad || k != mark) {
+			delete(v.s.since, k)
+		}
+	}
+	if !bad {
+		return nil, nil
+	}
+	first, known := v.s.since[mark]
+	if !known {
+		first = v.now
+		v.s.since[mark] = first
+	}
+	p := &strategy.Problem{Reason: t.reason, Message: t.text()}
+	due := first.Add(v.app.Patience.of(t.class))
+	if v.now.Before(due) {
+		v.s.remind(due)
+		return p, nil
+	}
+	p.Permanent = true
+	if id == v.r.version {
+		p.Evidence = v.s.collect(ctx, t, v.app.Namespace, v.r)
+		v.h.Trouble = &Trouble{Object: t.object, Pod: t.pod, Container: t.container, Reason: t.reason, Message: t.message}
+	}
+	return p, nil
+}
+
+// trouble looks at the pods first, which say more, and then at the Deployment.
+func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
+	if seen.Desired == 0 || seen.Ready >= seen.Desired && seen.Synced {
+		return trouble{}, false
+	}
+	for _, p := range v.pods[id] {
+		if t, bad := podTrouble(p); bad {
+			return t, true
+		}
+	}
+	for _, d := range v.deployments[id] {
+		if t, bad := workloadTrouble(d); bad {
+			return t, true
+		}
+	}
+	return trouble{}, false
+}
+
+func (t trouble) text() string {
+	subject := t.object
+	if t.container != "" {
+		subject += " container " + t.container
+	}
+	return strings.TrimSuffix(subject+": "+t.message, ": ")
+}
+
+// collect fetches the events of the object in trouble and the end of its log,
+// once. What cannot be fetched is left out: it must not hide the problem.
+func (s *session) collect(ctx context.Context, t trouble, ns string, r *rendered) []string {
+	id := t.object + t.container + t.reason
+	if lines, ok := s.evidence[id]; ok {
+		return lines
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	name := t.object[strings.LastIndex(t.object, "/")+1:]
+	var lines []string
+	events, err := s.cluster.events(ctx, ns, name)
+	if err == nil {
+		lines = append(lines, events...)
+	}
+	if t.container != "" && t.crashed {
+		log, err := s.cluster.logs(ctx, ns, t.pod, t.container, true)
+		if err != nil || log == "" {
+			log, err = s.cluster.logs(ctx, ns, t.pod, t.container, false)
+		}
+		if err == nil && log != "" {
+			lines = append(lines, "log of "+t.pod+"/"+t.container+":")
+			lines = append(lines, strings.Split(strings.TrimRight(log, "\n"), "\n")...)
+		}
+	}
+	s.evidence[id] = lines
+	return lines
+}
+
+// events returns the last events about an object, oldest first, at most ten.
+func (c *Cluster) events(ctx context.Context, ns, name string) ([]string, error) {
+	at, err := c.at(ctx, Object{APIVersion: "v1", Kind: "Event", Namespace: ns})
+	if err != nil {
+		return nil, err
+	}
+	list, err := at.List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name, Limit: 100})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(list.Items, func(a, b unstructured.Unstructured) int {
+		return strings.Compare(eventTime(&a), eventTime(&b))
+	})
+	var lines []string
+	for i := range list.Items {
+		e := list.Items[i].Object
+		lines = append(lines, fmt.Sprintf("%s %s: %s", str(e, "type"), str(e, "reason"), str(e, "message")))
+	}
+	if len(lines) > 10 {
+		lines = lines[len(lines)-10:]
+	}
+	return lines, nil
+}
+
+func eventTime(e *unstructured.Unstructured) string {
+	return orText(str(e.Object, "lastTimestamp"), orText(str(e.Object, "eventTime"), str(e.Object, "metadata", "creationTimestamp")))
+}
+
+// templateHash returns the pod-template-hash of a Deployment whose pods carry no
+// version, and remembers it for the generation.
+func (s *session) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
+	id := fmt.Sprintf("%s/%d", d.GetUID(), d.GetGeneration())
+	if h, ok := s.hashes[id]; ok {
+		return h, nil
+	}
+	h, err := s.cluster.templateHash(ctx, d)
+	if h != "" {
+		s.hashes[id] = h
+	}
+	return h, err
+}
+
+// templateHash finds the ReplicaSet with the same template, as the Deployment
+// controller does.
+func (c *Cluster) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
+	sets, err := c.replicaSets(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	want, _, _ := unstructured.NestedMap(d.Object, "spec", "template")
+	for _, rs := range sets {
+		have, _, _ := unstructured.NestedMap(rs.Object, "spec", "template")
+		unstructured.RemoveNestedField(have, "metadata", "labels", labelHash)
+		if len(differences(want, have)) == 0 {
+			return rs.GetLabels()[labelHash], nil
+		}
+	}
+	return "", nil
+}
+
+// replicaSets lists the ReplicaSets that a Deployment controls.
+func (c *Cluster) replicaSets(ctx context.Context, d *unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	at, err := c.at(ctx, Object{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: d.GetNamespace()})
+	if err != nil {
+		return nil, err
+	}
+	selector := metav1.LabelSelector{MatchLabels: stringMap(d.Object, "spec", "selector", "matchLabels")}
+	list, err := at.List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&selector)})
+	if err != nil {
+		return nil, objectError("list ReplicaSets of", objectOf(d), err)
+	}
+	var out []*unstructured.Unstructured
+	for i := range list.Items {
+		if owner := metav1.GetControllerOf(&list.Items[i]); owner != nil && owner.UID == d.GetUID() {
+			out = append(out, &list.Items[i])
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,215 @@
+package kube_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/kube"
+	"github.com/gennaker/gennaker/kube/kubetest"
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// untouched asserts that a refused release wrote nothing.
+func (w *world) untouched(f func() error) error {
+	w.t.Helper()
+	before := w.picture()
+	w.k.ResetRequests()
+	err := f()
+	require.Error(w.t, err)
+	require.True(w.t, stage.IsPermanent(err), "%v", err)
+	require.Empty(w.t, w.writes())
+	require.Equal(w.t, before, w.picture())
+	return err
+}
+
+func TestRefusedManifestsWriteNothing(t *testing.T) {
+	cases := map[string]struct {
+		yaml  string
+		check func(t *testing.T, err error)
+	}{
+		"a value that the API server refuses": {
+			strings.Replace(shopYAML, "replicas: 3", "replicas: -3", 1),
+			func(t *testing.T, err error) {
+				var e *kube.ObjectError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "Deployment", e.Object.Kind)
+				require.ErrorContains(t, err, "spec.replicas")
+			},
+		},
+		"a field that the kind does not have": {
+			strings.Replace(shopYAML, "replicas: 3", "replica: 3", 1),
+			func(t *testing.T, err error) {
+				var e *kube.ObjectError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "Deployment", e.Object.Kind)
+				require.ErrorContains(t, err, "replica")
+			},
+		},
+		"a kind that the cluster does not serve": {
+			shopYAML + "---\napiVersion: acme.example/v1\nkind: Gadget\nmetadata: {name: g}\n",
+			func(t *testing.T, err error) {
+				var e *kube.UnknownKindError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "Gadget", e.Kind)
+				var m *kube.ManifestError
+				require.ErrorAs(t, err, &m)
+				require.Equal(t, 4, m.Document)
+			},
+		},
+		"no workload of that name": {
+			strings.Replace(shopYAML, "metadata: {name: shop}\nspec:\n  replicas", "metadata: {name: shops}\nspec:\n  replicas", 1),
+			func(t *testing.T, err error) { require.ErrorIs(t, err, kube.ErrInvalid) },
+		},
+		"an artifact that nothing uses": {
+			strings.Replace(shopYAML, "image: shop/web", "image: nginx:1.27", 1),
+			func(t *testing.T, err error) {
+				var e *kube.BindError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "shop/web", e.Artifact)
+			},
+		},
+		"an object defined twice": {
+			shopYAML + "---\napiVersion: v1\nkind: Service\nmetadata: {name: shop}\n",
+			func(t *testing.T, err error) { require.ErrorContains(t, err, "defined twice") },
+		},
+	}
+	for name, c := range cases {
+		for sname, s := range strategies {
+			t.Run(name+" "+sname, func(t *testing.T) {
+				bubble(t, shopYAML, func(w *world) {
+					_, err := w.release("run-1/prod/1", "v1", s)
+					require.NoError(t, err)
+					w.app.Manifests = kube.YAML("shop.yaml", []byte(c.yaml))
+					c.check(t, w.untouched(func() error {
+						_, err := w.release("run-2/prod/1", "v2", s)
+						return err
+					}))
+				})
+			})
+		}
+	}
+}
+
+func TestMissingNamespaceIsNamed(t *testing.T) {
+	bubble(t, shopYAML, func(w *world) {
+		w.app.Namespace = "elsewhere"
+		err := w.untouched(func() error {
+			_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
+			return err
+		})
+		require.ErrorContains(t, err, "create the namespace or add it to the manifests")
+	})
+}
+
+func TestNamespaceAmongTheManifests(t *testing.T) {
+	for sname, s := range strategies {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, shopYAML+"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: fresh}\n", func(w *world) {
+				w.app.Namespace = "fresh"
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestForeignFieldsAreReportedWithTheirManager(t *testing.T) {
+	for sname, s := range strategies {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				_, err = w.typed().NetworkingV1().Ingresses("shop").Patch(context.Background(), "shop", types.JSONPatchType,
+					[]byte(`[{"op":"replace","path":"/spec/rules/0/host","value":"other.example.com"}]`), metav1.PatchOptions{FieldManager: "argocd"})
+				require.NoError(t, err)
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(shopYAML, "host: shop.example.com", "host: www.example.com", 1)))
+				err = w.untouched(func() error {
+					_, err := w.release("run-2/prod/1", "v2", s)
+					return err
+				})
+				var c *kube.ConflictError
+				require.ErrorAs(t, err, &c)
+				require.Contains(t, err.Error(), "argocd")
+				require.NotEmpty(t, c.Conflicts[0].Field)
+				w.app.TakeFields = true
+				_, err = w.release("run-3/prod/1", "v2", s)
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestSecretsStaySecret(t *testing.T) {
+	const secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: shop}\nstringData: {password: hunter2}\n"
+	for sname, s := range strategies {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, shopYAML+secret, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				before := w.picture()
+				w.images["bad"] = kubetest.Behavior{Crash: true}
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(shopYAML+strings.Replace(secret, "hunter2", "correct-horse", 1)))
+				e := w.engine("run-2/prod/1", "bad", s)
+				_, err = e.run()
+				var failed *kube.RolloutError
+				require.ErrorAs(t, err, &failed)
+				require.True(t, failed.Restored, "%v", err)
+				require.Equal(t, before, w.picture(), "the secret has its former value")
+				for _, text := range []string{string(e.handle), err.Error(), failed.Evidence, w.claimed()} {
+					for _, value := range []string{"hunter2", "correct-horse", "aHVudGVyMg", "Y29ycmVjdC1ob3JzZQ"} {
+						require.NotContains(t, text, value)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestRefusedSecretIsMasked(t *testing.T) {
+	bubble(t, shopYAML+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: shop}\ndata: {password: \"!!hunter2\"}\n", func(w *world) {
+		err := w.untouched(func() error {
+			_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
+			return err
+		})
+		require.ErrorContains(t, err, "Secret shop/shop")
+		require.NotContains(t, err.Error(), "hunter2")
+	})
+}
+
+func TestTwoReleasesDoNotRunAtOnce(t *testing.T) {
+	bubble(t, shopYAML, func(w *world) {
+		e := w.engine("run-1/prod/1", "v1", strategy.RedBlack{})
+		e.crash = func(where string) bool { return where == "after handle" }
+		_, err := e.run()
+		require.ErrorIs(t, err, errCrash)
+		other := w.engine("run-2/prod/1", "v2", strategy.RedBlack{})
+		ctx := context.Background()
+		_, err = w.app.Start(other.ctx(ctx), other.in)
+		require.ErrorIs(t, err, kube.ErrBusy)
+		require.ErrorContains(t, err, "run-1/prod/1")
+		require.False(t, stage.IsPermanent(err))
+	})
+}
+
+func TestBadAppIsRefusedAtOnceAndWhole(t *testing.T) {
+	err := kube.App{Name: "Shop!"}.Check()
+	for _, field := range []string{"Cluster", "Env", "Namespace", "Name", "Manifests"} {
+		require.ErrorContains(t, err, field)
+	}
+	_, err = kube.Connect(nil, nil)
+	require.ErrorIs(t, err, kube.ErrInvalid)
+	_, err = kube.Open("testdata/missing", nil)
+	require.ErrorContains(t, err, "testdata/missing")
+}
+
+func TestImageWithoutDigestIsRefused(t *testing.T) {
+	_, err := artifact.Image("registry.test/shop/web:v1")
+	require.ErrorIs(t, err, artifact.ErrNoDigest)
+}

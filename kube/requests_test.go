@@ -1,0 +1,50 @@
+package kube_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A release of one workload with its Service and an Ingress must stay within
+// twenty requests, and a second one must share the watches.
+func TestRequestsOfARelease(t *testing.T) {
+	for name, s := range strategies {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				w.k.ResetRequests()
+				_, err = w.release("run-2/prod/1", "v2", s)
+				require.NoError(t, err)
+				all := w.k.Requests()
+				require.LessOrEqual(t, len(all), 20)
+				verbs := map[string]int{}
+				for _, r := range all {
+					verbs[r.Verb]++
+				}
+				require.Equal(t, 4, verbs["watch"])
+				require.Equal(t, 1, verbs["list"])
+			})
+		})
+	}
+}
+
+func TestTheSameVersionWritesNothing(t *testing.T) {
+	for name, s := range strategies {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				w.k.ResetRequests()
+				_, err = w.release("run-2/prod/1", "v1", s)
+				require.NoError(t, err)
+				for _, r := range w.k.Requests() {
+					if r.Verb != "get" && r.Verb != "list" && r.Verb != "watch" && !r.DryRun {
+						require.Equal(t, "gennaker-shop", r.Name, "%+v", r)
+					}
+				}
+			})
+		})
+	}
+}

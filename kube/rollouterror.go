@@ -1,0 +1,82 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// RolloutError is the definite end of a release that did not succeed. It is
+// permanent: a retry is a new release.
+type RolloutError struct {
+	App     string
+	Version string
+	// Trouble is what the cluster says is wrong. It is empty if the release ended for another reason.
+	Trouble Trouble
+	// Restored says that the recorded baseline is back and was verified.
+	Restored bool
+	// Evidence are events and the end of a log, as lines.
+	Evidence string
+	// Err is the cause: often a *strategy.Error.
+	Err error
+}
+
+func (e *RolloutError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "app %s version %s: ", e.App, e.Version)
+	if t := e.Trouble; t.Object != "" {
+		b.WriteString(t.Object)
+		if t.Container != "" {
+			fmt.Fprintf(&b, " container %q", t.Container)
+		}
+		fmt.Fprintf(&b, ": %s", t.Reason)
+		if t.Message != "" {
+			fmt.Fprintf(&b, ": %s", t.Message)
+		}
+	} else {
+		fmt.Fprintf(&b, "%v", e.Err)
+	}
+	var told *strategy.Error
+	switch {
+	case errors.As(e.Err, &told) && e.Trouble.Object == "":
+		// It says itself what became of the baseline.
+	case e.Restored:
+		b.WriteString("; the baseline is restored and verified")
+	default:
+		b.WriteString("; the baseline is NOT restored: look at the target before the next release")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *RolloutError) Unwrap() error { return e.Err }
+
+// Permanent reports true.
+func (e *RolloutError) Permanent() bool { return true }
+
+// Detail returns the evidence.
+func (e *RolloutError) Detail() string { return e.Evidence }
+
+// failure is the typed end of a release that turned back.
+func (h *Handle) failure() error {
+	e := &RolloutError{App: h.App, Version: h.Version, Restored: h.Journal.Restored && h.Unrestored == "", Err: h.Journal.Err()}
+	if h.Trouble != nil {
+		e.Trouble = *h.Trouble
+	}
+	var se *strategy.Error
+	if errors.As(e.Err, &se) {
+		e.Evidence = se.Detail()
+	}
+	if h.Cause != "" {
+		e.Trouble, e.Evidence, e.Err = Trouble{}, h.Detail, errors.New(h.Cause)
+	}
+	if e.Err == nil && h.Journal.Back != nil {
+		e.Err = errors.New(h.Journal.Back.Reason)
+	}
+	if h.Unrestored != "" {
+		e.Trouble, e.Err = Trouble{}, &RollbackError{Cause: e.Err, Err: errors.New(h.Unrestored)}
+	}
+	return e
+}

@@ -1,0 +1,218 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// session is what one process keeps in memory for one release between two
+// calls of Poll: its hold on the shared watches and when it first saw evidence
+// of trouble. All of it can be had again; nothing in it must not be lost.
+type session struct {
+	cluster     *Cluster
+	key         string
+	deployments *cache
+	pods        *cache
+	services    *cache
+	slices      *cache
+
+	mu       sync.Mutex
+	wrote    map[*cache]uint64    // the newest resourceVersion of our own writes
+	since    map[string]time.Time // first sight of trouble, by what it is
+	evidence map[string][]string  // collected once, by what it is about
+	hashes   map[string]string    // pod-template-hash of Deployments without a version label, by uid and generation
+	due      time.Time            // when an observation may change without any event
+
+	// The cluster's lock guards these.
+	calls  int         // that use the session now
+	timer  *time.Timer // ends the session after the last call
+	closed bool
+}
+
+// linger is how long a session outlives a call, so that the next call, for
+// which an engine makes a context of its own, finds its watches open.
+const linger = 5 * time.Second
+
+// session returns the release's session for one call, and makes it if this
+// process has none. The call ends with rest.
+func (c *Cluster) session(key, ns string) *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.sessions[key]; s != nil {
+		s.calls++
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+		return s
+	}
+	gvr := func(group, resource string) schema.GroupVersionResource {
+		return schema.GroupVersionResource{Group: group, Version: "v1", Resource: resource}
+	}
+	s := &session{
+		cluster: c, key: key, calls: 1,
+		deployments: c.hold(gvr("apps", "deployments"), ns),
+		pods:        c.hold(gvr("", "pods"), ns),
+		services:    c.hold(gvr("", "services"), ns),
+		slices:      c.hold(gvr("discovery.k8s.io", "endpointslices"), ns),
+		wrote:       map[*cache]uint64{}, since: map[string]time.Time{},
+		evidence: map[string][]string{}, hashes: map[string]string{},
+	}
+	c.sessions[key] = s
+	return s
+}
+
+// has reports whether this process has a session of the release.
+func (c *Cluster) has(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessions[key] != nil
+}
+
+// rest ends a call. The session ends with the last one if it is over, and
+// otherwise unless another call follows soon.
+func (s *session) rest(over bool) {
+	s.cluster.mu.Lock()
+	s.calls--
+	if s.calls > 0 {
+		s.cluster.mu.Unlock()
+		return
+	}
+	if !over {
+		s.timer = time.AfterFunc(linger, func() { s.close(false) })
+		s.cluster.mu.Unlock()
+		return
+	}
+	s.cluster.mu.Unlock()
+	s.close(false)
+}
+
+// close gives the watches back, unless a call has begun, and waits until those
+// that nobody else holds have ended.
+func (s *session) close(force bool) {
+	s.cluster.mu.Lock()
+	if s.closed || s.calls > 0 && !force {
+		s.cluster.mu.Unlock()
+		return
+	}
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.cluster.sessions[s.key] == s {
+		delete(s.cluster.sessions, s.key)
+	}
+	s.cluster.mu.Unlock()
+	for _, k := range s.caches() {
+		s.cluster.drop(k)
+	}
+}
+
+// Close ends the watches that linger for a few seconds after a call, and waits
+// for them. Call it when no release runs any more, above all at the end of a
+// test with testing/synctest. The Cluster can be used again.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	all := slices.Collect(maps.Values(c.sessions))
+	c.mu.Unlock()
+	for _, s := range all {
+		s.close(true)
+	}
+}
+
+func (s *session) caches() []*cache {
+	return []*cache{s.deployments, s.pods, s.services, s.slices}
+}
+
+// saw notes a write of our own, so that no older state is taken for current.
+func (s *session) saw(u *unstructured.Unstructured) {
+	var k *cache
+	switch o := objectOf(u); {
+	case o.is("apps", "Deployment"):
+		k = s.deployments
+	case o.is("", "Service"):
+		k = s.services
+	default:
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrote[k] = max(s.wrote[k], version(u.GetResourceVersion()))
+}
+
+// snapshot reads all four caches, none older than our own last write.
+func (s *session) snapshot(ctx context.Context) (map[*cache][]*unstructured.Unstructured, string, error) {
+	const lag = 10 * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, lag, fmt.Errorf("the watches have not caught up within %s", lag))
+	defer cancel()
+	cursor := s.cursor()
+	out := map[*cache][]*unstructured.Unstructured{}
+	for _, k := range s.caches() {
+		s.mu.Lock()
+		rv := s.wrote[k]
+		s.mu.Unlock()
+		list, err := k.list(ctx, rv)
+		if err != nil {
+			return nil, "", fmt.Errorf("watch %s: %w", k.id, err)
+		}
+		out[k] = list
+	}
+	return out, cursor, nil
+}
+
+// cursor changes whenever a cache does.
+func (s *session) cursor() string {
+	text := ""
+	for _, k := range s.caches() {
+		n, _ := k.wake()
+		text += fmt.Sprintf("%d.", n)
+	}
+	return text
+}
+
+// wait blocks until a cache has changed since cursor, until something that was
+// observed may change by time alone, or until ctx is done.
+func (s *session) wait(ctx context.Context, cursor string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	due := s.due
+	s.mu.Unlock()
+	var alarm <-chan time.Time
+	if !due.IsZero() {
+		t := time.NewTimer(time.Until(due))
+		defer t.Stop()
+		alarm = t.C
+	}
+	var changed [4]<-chan struct{}
+	for i, k := range s.caches() {
+		_, changed[i] = k.wake()
+	}
+	if s.cursor() != cursor {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-alarm:
+	case <-changed[0]:
+	case <-changed[1]:
+	case <-changed[2]:
+	case <-changed[3]:
+	}
+	return nil
+}
+
+// remind makes wait return at t at the latest.
+func (s *session) remind(t time.Time) {
+	if s.due.IsZero() || t.Before(s.due) {
+		s.due = t
+	}
+}

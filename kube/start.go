@@ -1,0 +1,344 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// Start renders the manifests, asks the API server by dry run whether it would
+// take every object, records how each is now, and claims the App. Nothing but
+// the claim is written. Every refusal is permanent; ErrBusy is not.
+func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
+	h, err := a.start(c, in)
+	if errors.Is(err, ErrBusy) {
+		return Handle{}, stage.RetryAfter(10*time.Second, err)
+	}
+	return h, final(err)
+}
+
+func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
+	if err := a.Check(); err != nil {
+		return Handle{}, err
+	}
+	s, err := strategy.Decode(in.Strategy)
+	if err != nil {
+		return Handle{}, stage.Permanent(err)
+	}
+	if err := strategy.Supports(&target{}, s); err != nil {
+		return Handle{}, stage.Permanent(err)
+	}
+	r, err := a.render(c, in.Set)
+	if err != nil {
+		return Handle{}, err
+	}
+	held, err := a.readClaim(c)
+	switch {
+	case err != nil:
+		return Handle{}, err
+	case held.Release == c.Key() && held.Handle != "":
+		return a.decodeHandle(held)
+	case held.object != nil && !held.Ended:
+		return Handle{}, &BusyError{App: a.Namespace + "/" + a.Name, Release: held.Release}
+	}
+	h := Handle{
+		Format: HandleFormat, App: a.Name, Namespace: a.Namespace, Key: c.Key(), Fence: c.Fence(),
+		Set: in.Set, Previous: held.Set, Version: r.version, Digest: r.digest,
+	}
+	h.enter(Applying)
+	if needy, ok := s.(strategy.Needy); ok {
+		h.Native = needy.Needs().Native
+	}
+	h.Journal, err = strategy.Begin(s, strategy.Release{Key: h.Key, Version: r.version, Replicas: r.replicas})
+	if err != nil {
+		return Handle{}, stage.Permanent(err)
+	}
+	if err := a.survey(c, &h, r); err != nil {
+		return Handle{}, err
+	}
+	if err := a.claimNew(c, held, &h, r); err != nil {
+		return Handle{}, err
+	}
+	a.Cluster.session(h.Key, a.Namespace).rest(c.Err() != nil)
+	return h, nil
+}
+
+// claimNew writes the claim. Its namespace comes first if it is among the
+// manifests; it is the one object that is written before the handle exists, and
+// it stays, as namespaces do.
+func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) error {
+	if held.object == nil {
+		for _, u := range r.before {
+			if u.GetKind() != "Namespace" || u.GetName() != a.Namespace {
+				continue
+			}
+			if _, _, err := a.Cluster.create(ctx, a.stamped(h, u), a.owner()); err != nil {
+				return err
+			}
+		}
+	}
+	return a.writeClaim(ctx, held, h, false)
+}
+
+// survey records the baseline and finds out by dry run what the API server
+// would refuse. All refusals are reported at once.
+func (a App) survey(ctx context.Context, h *Handle, r *rendered) error {
+	pending := map[string]bool{} // namespaces that this release makes
+	for _, u := range r.before {
+		if u.GetKind() == "Namespace" {
+			pending[u.GetName()] = true
+		}
+	}
+	var errs []error
+	note := func(err error) error {
+		if err == nil || !refusal(err) && !isTyped(err) {
+			return err
+		}
+		errs = append(errs, err)
+		return nil
+	}
+	for _, list := range []struct {
+		objects []*unstructured.Unstructured
+		writes  *[]Write
+	}{{r.before, &h.Before}, {r.after, &h.After}} {
+		for _, u := range list.objects {
+			w, err := a.surveyObject(ctx, h, r, u, pending)
+			if err := note(err); err != nil {
+				return err
+			}
+			if err == nil && w != nil {
+				*list.writes = append(*list.writes, *w)
+			}
+		}
+	}
+	if err := note(a.surveyWorkload(ctx, h, r, pending)); err != nil {
+		return err
+	}
+	if err := note(a.surveyAutoscalers(ctx, h, r)); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// isTyped reports whether an error is an answer about the object rather than
+// trouble on the way.
+func isTyped(err error) bool {
+	var conflict *ConflictError
+	var unknown *UnknownKindError
+	return errors.As(err, &conflict) || errors.As(err, &unknown) || errors.Is(err, ErrInvalid)
+}
+
+// surveyObject compares an object with what a dry run makes of it. It returns
+// nil for one that would not change.
+func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstructured.Unstructured, pending map[string]bool) (*Write, error) {
+	o := objectOf(u)
+	live, err := a.Cluster.get(ctx, o)
+	var unknown *UnknownKindError
+	if errors.As(err, &unknown) {
+		// Its definition is among the manifests, or render would have refused it.
+		return &Write{Object: o}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range r.fronts {
+		if f.Object == o {
+			if err := a.surveyFront(h, f, live); err != nil {
+				return nil, err
+			}
+		}
+	}
+	dry, err := a.applyOwn(ctx, u, true)
+	if live == nil && pending[o.Namespace] && apierrors.IsNotFound(err) {
+		return &Write{Object: o}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if live == nil {
+		return &Write{Object: o}, nil
+	}
+	if !changed(live, dry) {
+		return nil, nil
+	}
+	w := &Write{Object: o, UID: live.GetUID()}
+	if o.is("", "Secret") || o.is("", "ConfigMap") {
+		w.Backup = a.backupName(h.Key, o)
+		return w, nil
+	}
+	w.Inverse, err = inverse(live, dry, a.owner())
+	return w, err
+}
+
+// inverse is the configuration that takes an apply back: of everything that it
+// sets or set before, what is there now.
+func inverse(live, dry *unstructured.Unstructured, owner string) (json.RawMessage, error) {
+	fields := union(ownedFields(live, owner), ownedFields(dry, owner))
+	got, _ := extract(live.Object, fields).(map[string]any)
+	out := &unstructured.Unstructured{Object: got}
+	if got == nil || len(fields) == 0 {
+		out.Object = map[string]any{}
+	}
+	out.SetAPIVersion(dry.GetAPIVersion())
+	out.SetKind(dry.GetKind())
+	out.SetName(dry.GetName())
+	out.SetNamespace(dry.GetNamespace())
+	notes := out.GetAnnotations()
+	for _, k := range []string{AnnotationRelease, AnnotationStep, AnnotationFence} {
+		delete(notes, k)
+	}
+	out.SetAnnotations(notes)
+	return json.Marshal(out.Object)
+}
+
+// surveyFront records a Service's selector and who else holds it.
+func (a App) surveyFront(h *Handle, f front, live *unstructured.Unstructured) error {
+	front := Front{Object: f.Object, Existed: live != nil}
+	if live != nil {
+		front.Selector = stringMap(live.Object, "spec", "selector")
+		if err := a.foreignSelector(f.Object, live); err != nil {
+			return err
+		}
+	}
+	h.Fronts = append(h.Fronts, front)
+	return nil
+}
+
+func (a App) foreignSelector(o Object, live *unstructured.Unstructured) error {
+	if a.TakeFields {
+		return nil
+	}
+	var found []Conflict
+	for _, e := range live.GetManagedFields() {
+		var t fieldTree
+		if e.FieldsV1 == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &t) != nil {
+			continue
+		}
+		if _, has := asTree(t["f:spec"])["f:selector"]; has && e.Manager != a.owner()+trafficSuffix && e.Manager != a.owner() {
+			found = append(found, Conflict{Manager: e.Manager, Field: ".spec.selector"})
+		}
+	}
+	if found != nil {
+		return &ConflictError{Object: o, Conflicts: found}
+	}
+	return nil
+}
+
+// surveyWorkload does the same for the Deployment that the strategy writes.
+func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending map[string]bool) error {
+	u := r.versioned()
+	if h.Native {
+		u = r.workload.DeepCopy()
+	}
+	h.Workload = objectOf(u)
+	live, err := a.Cluster.get(ctx, h.Workload)
+	if err != nil {
+		return err
+	}
+	h.Existed = live != nil
+	if err := a.surveyPinned(h, live); err != nil {
+		return err
+	}
+	if live != nil && !h.Native {
+		return nil
+	}
+	dry, err := a.applyOwn(ctx, u, true)
+	if pending[h.Namespace] && apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil || live == nil {
+		return err
+	}
+	h.NativeRecord, err = inverse(live, dry, a.owner())
+	if err != nil {
+		return err
+	}
+	h.NativeVersion = str(live.Object, "spec", "template", "metadata", "labels", LabelVersion)
+	if h.NativeVersion == "" {
+		h.NativeVersion, err = a.Cluster.templateHash(ctx, live)
+	}
+	return err
+}
+
+// surveyPinned refuses a rolling update of a Deployment while the traffic is
+// pinned to another one.
+func (a App) surveyPinned(h *Handle, live *unstructured.Unstructured) error {
+	if !h.Native {
+		return nil
+	}
+	running := ""
+	if live != nil {
+		running = str(live.Object, "spec", "template", "metadata", "labels", LabelVersion)
+	}
+	for _, f := range h.Fronts {
+		if id := f.Selector[LabelVersion]; id != "" && id != nowhere && id != running {
+			return fmt.Errorf("%s: %w: it leads to version %s, a Deployment that red/black made; go on with red/black, or delete the App's Deployments and release it anew",
+				f.Object, ErrInvalid, id)
+		}
+	}
+	return nil
+}
+
+// surveyAutoscalers finds Deployments whose replicas belong to an autoscaler.
+func (a App) surveyAutoscalers(ctx context.Context, h *Handle, r *rendered) error {
+	note := func(u *unstructured.Unstructured) {
+		name := str(u.Object, "spec", "scaleTargetRef", "name")
+		if str(u.Object, "spec", "scaleTargetRef", "kind") == "Deployment" && !h.autoscaled(name) {
+			h.Autoscalers = append(h.Autoscalers, name)
+		}
+	}
+	at, err := a.Cluster.at(ctx, Object{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler", Namespace: a.Namespace})
+	if err != nil {
+		return err
+	}
+	list, err := at.List(ctx, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("list HorizontalPodAutoscalers in %s: %w", a.Namespace, err)
+	}
+	if err == nil {
+		for i := range list.Items {
+			note(&list.Items[i])
+		}
+	}
+	for _, u := range r.after {
+		if u.GetKind() == "HorizontalPodAutoscaler" && str(u.Object, "spec", "scaleTargetRef", "name") == a.Name {
+			_ = unstructured.SetNestedField(u.Object, h.Workload.Name, "spec", "scaleTargetRef", "name")
+			if h.Existed {
+				note(u)
+			}
+		}
+	}
+	slices.Sort(h.Autoscalers)
+	return nil
+}
+
+// Find returns the release that an earlier Start under this key has claimed.
+func (a App) Find(c *stage.Ctx, _ stage.DeployRequest) (Handle, bool, error) {
+	if err := a.Check(); err != nil {
+		return Handle{}, false, stage.Permanent(err)
+	}
+	held, err := a.readClaim(c)
+	if err != nil || held.Release != c.Key() {
+		return Handle{}, false, final(err)
+	}
+	h, err := a.decodeHandle(held)
+	return h, err == nil, final(err)
+}
+
+func (a App) decodeHandle(held claim) (Handle, error) {
+	var h Handle
+	if err := json.Unmarshal([]byte(held.Handle), &h); err != nil {
+		return Handle{}, fmt.Errorf("%s: data.handle: %w: %w", a.claimRef(), ErrInvalid, err)
+	}
+	return h, h.check(a)
+}

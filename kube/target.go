@@ -1,0 +1,247 @@
+package kube
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// target is the strategy.Target of one release of an App. It reads through the
+// session's shared watches and writes through the API.
+type target struct {
+	app   App
+	s     *session
+	r     *rendered
+	h     *Handle
+	fence uint64
+}
+
+// Can says what the target is capable of.
+func (t *target) Can() strategy.Capabilities {
+	return strategy.Capabilities{Native: true, Versions: true, Route: true}
+}
+
+// Wait implements strategy.Target.
+func (t *target) Wait(ctx context.Context, seen strategy.Observation) error {
+	return t.s.wait(ctx, seen.Cursor)
+}
+
+// Observe implements strategy.Target.
+func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
+	at := time.Now()
+	snap, cursor, err := t.s.snapshot(ctx)
+	if err != nil {
+		return strategy.Observation{}, err
+	}
+	t.s.due = time.Time{}
+	v := &view{target: t, now: at, services: snap[t.s.services], slices: snap[t.s.slices]}
+	if err := v.group(ctx, snap[t.s.deployments], snap[t.s.pods]); err != nil {
+		return strategy.Observation{}, err
+	}
+	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Native: v.native()}
+	for _, id := range v.ids {
+		ver, err := v.version(ctx, id)
+		if err != nil {
+			return strategy.Observation{}, err
+		}
+		o.Versions = append(o.Versions, ver)
+	}
+	return o, nil
+}
+
+// view is one reading of the caches, sorted by version.
+type view struct {
+	*target
+	now         time.Time
+	services    []*unstructured.Unstructured
+	slices      []*unstructured.Unstructured
+	ids         []string
+	deployments map[string][]*unstructured.Unstructured // by version; the versioned one first
+	pods        map[string][]*unstructured.Unstructured // by version
+	podVersion  map[string]string                       // version by pod name
+	controller  *unstructured.Unstructured              // the Deployment of the manifest's own name
+	running     string                                  // its version
+}
+
+// group finds the App's Deployments and pods and their versions.
+func (v *view) group(ctx context.Context, deployments, pods []*unstructured.Unstructured) error {
+	v.deployments, v.pods, v.podVersion = map[string][]*unstructured.Unstructured{}, map[string][]*unstructured.Unstructured{}, map[string]string{}
+	var selectors []map[string]string
+	for _, d := range deployments {
+		if d.GetName() != v.app.Name && d.GetLabels()[LabelApp] != v.app.Name {
+			continue
+		}
+		id := str(d.Object, "spec", "template", "metadata", "labels", LabelVersion)
+		if id == "" {
+			hash, err := v.s.templateHash(ctx, d)
+			if err != nil {
+				return err
+			}
+			id = hash
+		}
+		v.add(id)
+		if d.GetName() == v.app.Name {
+			v.controller, v.running = d, id
+			v.deployments[id] = append(v.deployments[id], d)
+		} else {
+			v.deployments[id] = append([]*unstructured.Unstructured{d}, v.deployments[id]...)
+		}
+		selectors = append(selectors, stringMap(d.Object, "spec", "selector", "matchLabels"))
+	}
+	for _, p := range pods {
+		for _, sel := range selectors {
+			if id := podVersion(p); id != "" && subset(sel, p.GetLabels()) {
+				v.add(id)
+				v.pods[id] = append(v.pods[id], p)
+				v.podVersion[p.GetName()] = id
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (v *view) add(id string) {
+	if id == "" {
+		return
+	}
+	for _, have := range v.ids {
+		if have == id {
+			return
+		}
+	}
+	v.ids = append(v.ids, id)
+}
+
+// podVersion is the version label of a pod, or the hash of its ReplicaSet for
+// pods that were not made by this package.
+func podVersion(p *unstructured.Unstructured) string {
+	return orText(p.GetLabels()[LabelVersion], p.GetLabels()[labelHash])
+}
+
+// version counts the pods of one version.
+func (v *view) version(ctx context.Context, id string) (strategy.Version, error) {
+	out := strategy.Version{ID: id, Synced: true, Referenced: v.referenced(id)}
+	var minReady time.Duration
+	for _, d := range v.deployments[id] {
+		out.Desired += int(integerOr(1, d.Object, "spec", "replicas"))
+		out.Synced = out.Synced && observed(d)
+		out.Autoscaled = out.Autoscaled || v.h.autoscaled(d.GetName())
+		out.Stamp = later(out.Stamp, stampOf(d))
+		minReady = time.Duration(integer(d.Object, "spec", "minReadySeconds")) * time.Second
+		if text := d.GetAnnotations()[AnnotationDigests]; text != "" {
+			out.Digests = []string{text}
+		}
+	}
+	for _, p := range v.pods[id] {
+		v.count(&out, p, minReady)
+	}
+	if len(v.deployments[id]) == 0 {
+		// Pods that the controller is about to replace.
+		out.Desired = out.Created
+		out.Synced = v.controller == nil || observed(v.controller)
+	}
+	if id == v.h.NativeVersion {
+		out.Record = v.h.NativeRecord
+	}
+	problem, err := v.problem(ctx, id, out)
+	out.Problem = problem
+	return out, err
+}
+
+func (v *view) count(out *strategy.Version, p *unstructured.Unstructured, minReady time.Duration) {
+	if p.GetDeletionTimestamp() != nil {
+		out.Terminating++
+		return
+	}
+	if phase := str(p.Object, "status", "phase"); phase == "Failed" || phase == "Succeeded" {
+		return
+	}
+	out.Created++
+	for _, c := range items(p.Object, "status", "conditions") {
+		if str(c, "type") != "Ready" || str(c, "status") != "True" {
+			continue
+		}
+		out.Ready++
+		since, err := time.Parse(time.RFC3339, str(c, "lastTransitionTime"))
+		if err != nil || minReady == 0 || !v.now.Before(since.Add(minReady)) {
+			out.Available++
+		} else {
+			v.s.remind(since.Add(minReady))
+		}
+	}
+}
+
+// referenced lists the Services that name the version and are no front.
+func (v *view) referenced(id string) []string {
+	var out []string
+	for _, s := range v.services {
+		sel := stringMap(s.Object, "spec", "selector")
+		if v.isFront(s) || sel[LabelVersion] != id && sel[labelHash] != id {
+			continue
+		}
+		out = append(out, objectOf(s).String())
+	}
+	return out
+}
+
+func (v *view) isFront(s *unstructured.Unstructured) bool {
+	for _, f := range v.h.Fronts {
+		if f.Object.Name == s.GetName() {
+			return true
+		}
+	}
+	return false
+}
+
+// native is the state of the Deployment that replaces pods by itself.
+func (v *view) native() *strategy.Native {
+	d := v.controller
+	if d == nil {
+		return &strategy.Native{}
+	}
+	paused := boolean(d.Object, "spec", "paused")
+	return &strategy.Native{
+		Version: v.running, Desired: int(integerOr(1, d.Object, "spec", "replicas")),
+		Synced: observed(d), Paused: paused, Autoscaled: v.h.autoscaled(d.GetName()), Stamp: stampOf(d),
+		Update: strategy.Update{
+			MaxSurge:         amount(d, "spec", "strategy", "rollingUpdate", "maxSurge"),
+			MaxUnavailable:   amount(d, "spec", "strategy", "rollingUpdate", "maxUnavailable"),
+			MinReady:         time.Duration(integer(d.Object, "spec", "minReadySeconds")) * time.Second,
+			ProgressDeadline: time.Duration(integer(d.Object, "spec", "progressDeadlineSeconds")) * time.Second,
+			Paused:           paused,
+		},
+	}
+}
+
+// amount reads a number of pods or a percentage.
+func amount(u *unstructured.Unstructured, path ...string) strategy.Amount {
+	v, found, _ := unstructured.NestedFieldNoCopy(u.Object, path...)
+	if !found {
+		return strategy.Amount{}
+	}
+	if s, ok := v.(string); ok {
+		var a strategy.Amount
+		if a.UnmarshalJSON([]byte(`"`+s+`"`)) == nil {
+			return a
+		}
+		return strategy.Amount{}
+	}
+	return strategy.Pods(int(integer(u.Object, path...)))
+}
+
+// stampOf reads what release wrote an object last, and at which step.
+func stampOf(u *unstructured.Unstructured) strategy.Stamp {
+	notes := u.GetAnnotations()
+	return strategy.Stamp{Key: notes[AnnotationRelease], Step: int64(version(notes[AnnotationStep]))}
+}
+
+func later(a, b strategy.Stamp) strategy.Stamp {
+	if a.Key == b.Key && a.Step > b.Step {
+		return a
+	}
+	return b
+}

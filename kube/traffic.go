@@ -1,0 +1,168 @@
+package kube
+
+import (
+	"cmp"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// nowhere is the version that a front names when it must lead nowhere.
+const nowhere = "none"
+
+// traffic reads all fronts as one: a version counts as reached only as far as
+// every Service and every address family reaches it.
+func (v *view) traffic() strategy.Traffic {
+	if len(v.r.fronts) == 0 {
+		return strategy.Traffic{Absent: true}
+	}
+	t := strategy.Traffic{Accepted: true}
+	var groups []reach
+	for i, f := range v.r.fronts {
+		svc := find(v.services, f.Object.Name)
+		if svc == nil {
+			t.Accepted = false
+			continue
+		}
+		written := v.written(svc)
+		if i == 0 {
+			t.Written, t.Stamp = written, stampOf(svc)
+		} else if !slices.Equal(t.Written, written) {
+			t.Written = append(t.Written, written...)
+		}
+		groups = append(groups, v.reach(svc)...)
+	}
+	t.Endpoints = merge(groups)
+	if !t.Accepted && len(groups) == 0 {
+		// No front exists yet: it leads nowhere, and that is settled.
+		t.Accepted = true
+	}
+	return t
+}
+
+func find(list []*unstructured.Unstructured, name string) *unstructured.Unstructured {
+	for _, u := range list {
+		if u.GetName() == name {
+			return u
+		}
+	}
+	return nil
+}
+
+// written reads a Service's selector as a route.
+func (v *view) written(svc *unstructured.Unstructured) []strategy.Share {
+	sel := stringMap(svc.Object, "spec", "selector")
+	id, hash := sel[LabelVersion], sel[labelHash]
+	switch {
+	case id == nowhere || len(sel) == 0:
+		return nil
+	case id != "":
+		return strategy.To(id)
+	case hash != "":
+		for _, list := range v.pods {
+			for _, p := range list {
+				if p.GetLabels()[labelHash] == hash {
+					return strategy.To(podVersion(p))
+				}
+			}
+		}
+		return strategy.To(hash)
+	}
+	return strategy.To(strategy.AnyVersion)
+}
+
+// reach is what one Service reaches in one address family, by version.
+type reach map[string]*strategy.Endpoints
+
+// reach reads every EndpointSlice of a Service. A pod that stands in several
+// slices of a family, as with several port sets, counts once. Terminating
+// addresses get no new connections while others are ready (KEP-1669), so they
+// count only if none is.
+func (v *view) reach(svc *unstructured.Unstructured) []reach {
+	families, _, _ := unstructured.NestedStringSlice(svc.Object, "spec", "ipFamilies")
+	byFamily := map[string]map[string]bool{}        // family → pod or address → ready
+	terminating := map[string]map[string]struct{}{} // the same for those on their way out
+	for _, s := range v.slices {
+		if s.GetLabels()["kubernetes.io/service-name"] != svc.GetName() {
+			continue
+		}
+		family := str(s.Object, "addressType")
+		for _, e := range items(s.Object, "endpoints") {
+			name := orText(str(e, "targetRef", "name"), "address")
+			isReady, told, _ := unstructured.NestedBool(e, "conditions", "ready")
+			switch {
+			case boolean(e, "conditions", "terminating"):
+				put(terminating, family, name, struct{}{})
+			default:
+				put(byFamily, family, name, byFamily[family][name] || isReady || !told)
+			}
+		}
+		if !slices.Contains(families, family) {
+			families = append(families, family)
+		}
+	}
+	out := make([]reach, 0, len(families))
+	for _, f := range families {
+		g := reach{}
+		for name, ok := range byFamily[f] {
+			g.add(v.podVersion[name], ok)
+		}
+		if len(byFamily[f]) == 0 {
+			for name := range terminating[f] {
+				g.add(v.podVersion[name], false)
+			}
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func put[V any](m map[string]map[string]V, a, b string, v V) {
+	if m[a] == nil {
+		m[a] = map[string]V{}
+	}
+	m[a][b] = v
+}
+
+func (g reach) add(id string, ok bool) {
+	if g[id] == nil {
+		g[id] = &strategy.Endpoints{Version: id}
+	}
+	if ok {
+		g[id].Ready++
+	} else {
+		g[id].NotReady++
+	}
+}
+
+// merge combines what several Services and families reach: the least ready and
+// the most that is not.
+func merge(groups []reach) []strategy.Endpoints {
+	all := reach{}
+	for _, g := range groups {
+		for id := range g {
+			all[id] = nil
+		}
+	}
+	out := make([]strategy.Endpoints, 0, len(all))
+	for id := range all {
+		e := strategy.Endpoints{Version: id, Ready: -1}
+		most := 0
+		for _, g := range groups {
+			n, missing := 0, 0
+			if g[id] != nil {
+				n, missing = g[id].Ready, g[id].NotReady
+			}
+			if e.Ready < 0 || n < e.Ready {
+				e.Ready = n
+			}
+			most = max(most, n+missing)
+		}
+		e.NotReady = most - e.Ready
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b strategy.Endpoints) int { return cmp.Compare(a.Version, b.Version) })
+	return out
+}

@@ -1,0 +1,262 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Builder collects the stages of a pipeline while its build function runs.
+type Builder struct {
+	scope *scopeDef
+	errs  *[]error // of the whole definition
+}
+
+// scopeDef is a set of stages that succeed or fail together: a pipeline, or the
+// body of a group.
+type scopeDef struct {
+	group  *node // nil for the pipeline itself
+	nodes  []*node
+	output *expr
+}
+
+// node is a stage's plan with the code behind it.
+type node struct {
+	Stage
+	scope *scopeDef
+	work  Work
+	input *expr
+	when  *expr
+	after []*expr
+	key   func(item json.RawMessage) (string, error) // of an Each
+	body  *scopeDef                                  // of a group
+	// derived from the expressions:
+	pos     int     // among the nodes of its scope
+	needs   []*node // whose values are required
+	waits   []*node // which must have ended
+	missing string  // why this program cannot run it, "" if it can
+}
+
+// StageOptions are the settings that every stage has. Package stage offers them
+// as options.
+type StageOptions struct {
+	After     []Dep         // stages that must have ended well, besides those whose values are used
+	If        []Ref[bool]   // all must be true, else the stage is skipped
+	OnFailure OnFailure     // what a failure means; default Halt
+	Always    bool          // run even if the pipeline has failed or is cancelled
+	Retry     Retry         // default: one attempt
+	Timeout   time.Duration // of one attempt; 0 means none
+	Deadline  time.Duration // of all attempts and waits together, pauses excluded; 0 means none
+	// Tolerance is how long an Effect's Start, Find and Poll may fail in a row
+	// before the stage fails with an unknown outcome; 0 means 15 min.
+	Tolerance time.Duration
+}
+
+// Node describes a stage to Add.
+type Node struct {
+	ID      string
+	Work    Work          // for tasks and effects
+	Gate    *Gate         // for gates
+	Wait    time.Duration // for waits
+	Value   bool          // for values
+	Input   Dep           // nil means the constant null
+	Options StageOptions
+	Config  any // settings that are frozen with the plan and come back as Call.Config; may be nil
+}
+
+// DefaultTolerance is the default of StageOptions.Tolerance.
+const DefaultTolerance = 15 * time.Minute
+
+// Add adds a stage and returns the value that it will produce. Packages that
+// offer ready-made stages call it; pipelines use those.
+func Add[O any](b *Builder, n Node) Ref[O] {
+	nd := b.add(n.ID, n.Options)
+	nd.input = b.use(nd, n.Input)
+	nd.work, nd.Gate, nd.Wait = n.Work, n.Gate, n.Wait
+	switch {
+	case n.Work != nil:
+		nd.setWork(b)
+	case n.Gate != nil:
+		nd.Type, nd.Kind = TypeGate, "gate/v1"
+		if q, a := n.Gate.Quorum, len(n.Gate.Approvers); q < 0 || a > 0 && q > a {
+			b.failStage(nd.ID, fmt.Sprintf("quorum %d cannot be reached by %d approvers", q, a))
+		}
+	case n.Value:
+		nd.Type, nd.Kind = TypeValue, "value/v1"
+	case n.Wait > 0:
+		nd.Type, nd.Kind = TypeWait, "wait/v1"
+	default:
+		b.failStage(nd.ID, "nothing to do: needs work, a gate or a wait of more than zero")
+	}
+	if n.Config != nil {
+		raw, err := json.Marshal(n.Config)
+		if err != nil {
+			b.failStage(nd.ID, fmt.Sprintf("config: %v", err))
+		}
+		nd.Config = raw
+	}
+	nd.checkRetry(b)
+	return Ref[O]{&expr{kind: exprStage, scope: b.scope, stage: nd}}
+}
+
+// checkRetry refuses a policy that would have no effect.
+func (n *node) checkRetry(b *Builder) {
+	if n.Retry.Attempts > 1 && n.work == nil {
+		b.failStage(n.ID, fmt.Sprintf("a stage of type %q cannot be retried; give Retry to tasks and effects", n.Type))
+	}
+}
+
+func (n *node) setWork(b *Builder) {
+	n.Kind = n.work.Kind()
+	switch n.work.(type) {
+	case EffectWork:
+		n.Type = TypeEffect
+	case TaskWork:
+		n.Type = TypeTask
+	default:
+		b.failStage(n.ID, fmt.Sprintf("work of type %T is neither TaskWork nor EffectWork", n.work))
+	}
+	if n.Kind == "" {
+		b.failStage(n.ID, "its work has an empty kind; want a name such as \"smoke/v1\"")
+	}
+	_, n.Undo = n.work.(UndoWork)
+}
+
+// Fail reports a problem of a stage's definition. Like every other mistake it is
+// returned by Plan and Start, with all the others.
+func (b *Builder) Fail(stage string, problem error) { b.failStage(stage, problem.Error()) }
+
+func (b *Builder) fail(err error) { *b.errs = append(*b.errs, err) }
+
+func (b *Builder) failStage(id, problem string) { b.fail(&StageError{Stage: id, Problem: problem}) }
+
+// add makes a node with its id, options and edges checked.
+func (b *Builder) add(id string, o StageOptions) *node {
+	full := id
+	if b.scope.group != nil {
+		full = b.scope.group.ID + "/" + id
+	}
+	n := &node{scope: b.scope, Stage: Stage{
+		ID: full, OnFailure: o.OnFailure, Always: o.Always, Retry: o.Retry,
+		Timeout: o.Timeout, Deadline: o.Deadline, Tolerance: o.Tolerance,
+	}}
+	if !validID(id) {
+		b.failStage(full, "id: want 1 to 63 of a-z, 0-9, '.', '_', '-', first a letter or digit")
+	}
+	for _, other := range b.scope.nodes {
+		if other.ID == full {
+			b.failStage(full, "duplicate id; every stage of a pipeline needs its own")
+		}
+	}
+	switch o.OnFailure {
+	case Halt, HaltBranch, FailAtEnd, Ignore:
+	default:
+		b.failStage(full, fmt.Sprintf("unknown failure policy %q", o.OnFailure))
+	}
+	if o.Timeout < 0 || o.Deadline < 0 || o.Tolerance < 0 || o.Retry.Attempts < 0 || o.Retry.Backoff < 0 || o.Retry.MaxBackoff < 0 {
+		b.failStage(full, "negative duration or number of attempts")
+	}
+	if o.Deadline > 0 && o.Timeout > o.Deadline {
+		b.failStage(full, fmt.Sprintf("timeout %v of one attempt exceeds the deadline %v of all", o.Timeout, o.Deadline))
+	}
+	for _, d := range o.After {
+		if x := b.use(n, d); x != nil {
+			n.after = append(n.after, x)
+		}
+	}
+	n.when = b.condition(n, o.If)
+	n.Conditional = n.when != nil
+	b.scope.nodes = append(b.scope.nodes, n)
+	return n
+}
+
+// condition joins conditions with "and".
+func (b *Builder) condition(n *node, conds []Ref[bool]) *expr {
+	var all *expr
+	for _, c := range conds {
+		x := b.use(n, c)
+		if x == nil {
+			continue
+		}
+		if all == nil {
+			all = x
+			continue
+		}
+		all = Map2(Ref[bool]{all}, Ref[bool]{x}, func(a, b bool) bool { return a && b }).x
+	}
+	return all
+}
+
+// use checks that n may refer to d and returns its expression.
+func (b *Builder) use(n *node, d Dep) *expr {
+	if d == nil {
+		return &expr{kind: exprConst, value: json.RawMessage("null")}
+	}
+	x := d.expr()
+	ok := true
+	var check func(x *expr)
+	check = func(x *expr) {
+		switch {
+		case x == nil:
+			b.failStage(n.ID, "uses the zero Ref, which refers to no stage")
+			ok = false
+		case x.err != nil:
+			b.failStage(n.ID, x.err.Error())
+			ok = false
+		case (x.kind == exprInput || x.kind == exprStage) && !b.scope.within(x.scope):
+			b.failStage(n.ID, fmt.Sprintf("uses %s, which is unknown here: it belongs to another pipeline or to the inside of a group", x.describe()))
+			ok = false
+		default:
+			for _, a := range x.args {
+				check(a)
+			}
+		}
+	}
+	check(x)
+	if !ok {
+		return nil
+	}
+	return x
+}
+
+// output turns any expression into one that is a scope's input, a constant or a
+// stage of the scope, by adding a value stage where it is not.
+func (b *Builder) output(x *expr) *expr {
+	if x != nil && x.scope == b.scope && (x.kind == exprStage || x.kind == exprInput) {
+		return x
+	}
+	id := "output"
+	for k := 2; b.taken(id); k++ {
+		id = fmt.Sprintf("output-%d", k)
+	}
+	return Add[json.RawMessage](b, Node{ID: id, Value: true, Input: anyDep{x}}).x
+}
+
+func (b *Builder) taken(id string) bool {
+	return slices.ContainsFunc(b.scope.nodes, func(n *node) bool { return localID(n) == id })
+}
+
+type anyDep struct{ x *expr }
+
+func (d anyDep) expr() *expr { return d.x }
+
+// within reports whether s is outer or lies inside it.
+func (s *scopeDef) within(outer *scopeDef) bool {
+	for {
+		if s == outer {
+			return true
+		}
+		if s.group == nil {
+			return false
+		}
+		s = s.group.scope
+	}
+}
+
+func (x *expr) describe() string {
+	if x.kind == exprStage {
+		return fmt.Sprintf("stage %q", x.stage.ID)
+	}
+	return "an input"
+}

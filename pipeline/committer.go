@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+	"time"
+)
+
+// committer gathers the writes of all executions: while one batch is being
+// committed, the next gathers. It has a goroutine only while there is something
+// to write.
+type committer struct {
+	store   Store
+	observe func(WriteInfo)
+
+	mu    sync.Mutex
+	queue []pending
+	busy  bool
+}
+
+type pending struct {
+	op   Op
+	done chan Result
+}
+
+// maxBatch bounds the writes of one batch, and so the delay of the first.
+const maxBatch = 1024
+
+// put writes op together with others and returns its outcome. It returns early
+// when ctx ends; the write then goes on, so its outcome is unknown.
+func (c *committer) put(ctx context.Context, op Op) (Version, error) {
+	batcher, ok := c.store.(Batcher)
+	if !ok {
+		start := time.Now()
+		v, err := c.store.Put(ctx, op.Key, op.Value, op.Want)
+		c.observe(WriteInfo{Writes: 1, Bytes: len(op.Value), Duration: time.Since(start), Err: err})
+		return v, err
+	}
+	done := make(chan Result, 1)
+	c.mu.Lock()
+	c.queue = append(c.queue, pending{op, done})
+	if !c.busy {
+		c.busy = true
+		go c.flush(context.WithoutCancel(ctx), batcher)
+	}
+	c.mu.Unlock()
+	select {
+	case r := <-done:
+		return r.Version, r.Err
+	case <-ctx.Done():
+		return "", ErrUnknown
+	}
+}
+
+// flush commits until nothing is queued. Whoever queued waits for it.
+func (c *committer) flush(ctx context.Context, b Batcher) {
+	for {
+		c.mu.Lock()
+		n := min(len(c.queue), maxBatch)
+		batch := c.queue[:n:n]
+		c.queue = c.queue[n:]
+		if n == 0 {
+			c.queue, c.busy = nil, false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		ops := make([]Op, n)
+		size := 0
+		for i := range batch {
+			ops[i] = batch[i].op
+			size += len(batch[i].op.Value)
+		}
+		start := time.Now()
+		results := b.PutMany(ctx, ops)
+		info := WriteInfo{Writes: n, Bytes: size, Duration: time.Since(start)}
+		for i := range batch {
+			if info.Err == nil {
+				info.Err = results[i].Err
+			}
+			batch[i].done <- results[i]
+		}
+		c.observe(info)
+	}
+}
+
+// newWriterID identifies one engine of one process start.
+func newWriterID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

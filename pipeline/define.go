@@ -1,0 +1,130 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+)
+
+// Pipeline is a definition that can be started: a plan and the code behind it.
+// It is immutable and may be used from any number of goroutines and engines.
+type Pipeline[I, O any] struct{ def *definition }
+
+// Definition is any Pipeline, whatever its types.
+type Definition interface {
+	// Plan returns the pipeline as data, or every error of its definition.
+	Plan() (*Plan, error)
+	definition() *definition
+}
+
+type definition struct {
+	plan  *Plan
+	hash  string
+	root  *scopeDef
+	check func(input []byte) ([]byte, error) // validates and normalises an input
+	err   error
+}
+
+// Option changes a whole pipeline.
+type Option func(*Plan)
+
+// UndoOnFailure undoes what can be undone, in reverse order, when an execution
+// fails or is cancelled: stages whose work is an Undoer and that are done or of
+// unknown outcome.
+func UndoOnFailure() Option { return func(p *Plan) { p.UndoOnFailure = true } }
+
+// Define defines a pipeline. build adds stages to b and returns the value that
+// an execution yields; it is called once, here. name identifies the pipeline
+// across programs and versions: 1 to 63 of a-z, 0-9, '.', '_' and '-', first a
+// letter or digit. version tells people and tests which definition they look at; executions
+// that run go on with the plan they were started with.
+//
+// Mistakes do not panic: they are collected, and Plan, Start and an engine's
+// Register return all of them as one *DefinitionError.
+func Define[I, O any](name string, version int, build func(b *Builder, in Ref[I]) Ref[O], opts ...Option) *Pipeline[I, O] {
+	root := &scopeDef{}
+	b := &Builder{scope: root, errs: new([]error)}
+	if !validID(name) {
+		b.fail(fmt.Errorf("pipeline name %q: want 1 to 63 of a-z, 0-9, '.', '_', '-', first a letter or digit", name))
+	}
+	if version < 1 {
+		b.fail(fmt.Errorf("pipeline version %d: want 1 or more", version))
+	}
+	for _, p := range checkTags(reflect.TypeFor[I](), map[reflect.Type]bool{}) {
+		b.fail(p)
+	}
+	out := build(b, Ref[I]{&expr{kind: exprInput, scope: root}})
+	root.output = b.output(out.x)
+	plan := &Plan{Name: name, Version: version}
+	for _, o := range opts {
+		o(plan)
+	}
+	def := &definition{plan: plan, root: root, check: checkInput[I]}
+	if len(root.nodes) == 0 {
+		b.fail(errors.New("no stages"))
+	}
+	if len(*b.errs) > 0 {
+		def.err = &DefinitionError{Pipeline: name, Problems: *b.errs}
+		return &Pipeline[I, O]{def}
+	}
+	plan.Stages, plan.Output = root.plan(), outputID(root.output)
+	def.hash = plan.Hash()
+	return &Pipeline[I, O]{def}
+}
+
+// Plan returns the pipeline as data, or a *DefinitionError with every problem.
+func (p *Pipeline[I, O]) Plan() (*Plan, error) {
+	if p.def.err != nil {
+		return nil, p.def.err
+	}
+	return p.def.plan, nil
+}
+
+func (p *Pipeline[I, O]) definition() *definition { return p.def }
+
+// Name returns the pipeline's name.
+func (p *Pipeline[I, O]) Name() string { return p.def.plan.Name }
+
+// DefinitionError lists everything that is wrong with a definition.
+type DefinitionError struct {
+	Pipeline string
+	Problems []error
+}
+
+func (e *DefinitionError) Error() string {
+	return fmt.Sprintf("pipeline %q: %v", e.Pipeline, errors.Join(e.Problems...))
+}
+
+// Unwrap returns the problems, so that errors.As finds a *StageError.
+func (e *DefinitionError) Unwrap() []error { return e.Problems }
+
+// StageError is a problem of one stage's definition.
+type StageError struct {
+	Stage   string
+	Problem string
+}
+
+func (e *StageError) Error() string { return fmt.Sprintf("stage %q: %s", e.Stage, e.Problem) }
+
+var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+func validID(id string) bool { return idPattern.MatchString(id) }
+
+// checkInput decodes an input strictly, validates it and encodes it again.
+func checkInput[I any](raw []byte) ([]byte, error) {
+	v, err := decodeStrict[I](raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := validateParams(reflect.ValueOf(&v).Elem()); err != nil {
+		return nil, err
+	}
+	if c, ok := any(&v).(interface{ Validate() error }); ok {
+		if err := c.Validate(); err != nil {
+			return nil, &ParameterError{Problems: []error{err}}
+		}
+	}
+	return json.Marshal(v)
+}

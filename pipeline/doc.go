@@ -1,0 +1,61 @@
+// Package pipeline defines release pipelines as typed Go code, freezes them as
+// plans, and runs them durably.
+//
+// # Model
+//
+// [Define] builds a graph of stages. A [Ref] is a value that will exist; handing
+// it to a stage is the edge, so the compiler checks the flow of data and a cycle
+// cannot be written. Package stage has the stages. The [Plan] is the same graph as
+// data: it can be listed, hashed and drawn before anything runs, and it is frozen
+// into every execution, so that a changed program goes on with what was started.
+//
+// [Start] starts an execution on an [Engine]. [Embedded] is the engine inside the
+// program: it keeps one record per execution in a [Store] and changes it only by
+// compare-and-set through a pure function. [NewMemory] is the store for tests,
+// package boltstore the one for a single process.
+//
+// # Guarantees
+//
+//  1. What Start, Signal and a checkpoint have returned is durable, as far as the
+//     store is.
+//  2. An execution goes on after a crash from where its record says. Nothing is
+//     replayed: a stage that has ended does not run again, and functions given to
+//     Map, If and Each are called once, when the first stage that uses the result
+//     becomes ready.
+//  3. A task runs at least once; what it has stored with stage.Step does not run
+//     again.
+//  4. An effect is started at most once under one key. Its intent is durable
+//     before it is started, its handle before it is polled; after a crash in
+//     between, it is looked for before it is started.
+//  5. An execution that has succeeded, failed or been cancelled stays so. Only an
+//     explicit restart of a stage leaves that state, as a new generation.
+//  6. The end of the process is no cancellation and no failure.
+//  7. An execution that this program cannot go on with, because it lacks the code
+//     or because the record is newer, is parked and left as it is.
+//  8. Waiting for people or for time costs no goroutine, no polling and no write.
+//
+// # Failure and cancellation
+//
+// A stage's [OnFailure] says what its failure means. When a pipeline halts or is
+// cancelled, nothing new starts, running tasks' contexts end with [ErrStopped],
+// running effects are aborted, and when all is settled the stages that always run
+// do so and, with [UndoOnFailure], what can be undone is.
+//
+// # Costs
+//
+// A linear pipeline of N tasks is N+1 writes; an effect adds one for its handle
+// and one for each change of it. Writes of many executions share a flush where the
+// store can do that.
+//
+// # Errors
+//
+// Mistakes in a definition are one [DefinitionError]; bad input is a
+// [ParameterError]; a refused decision is a [SignalError]; an execution that did
+// not succeed is a [FailedError]; an unusable record is a [RecordError].
+//
+// # Testing
+//
+// The engine uses the time of package time and nothing else, so pipelines that
+// take days run in milliseconds inside testing/synctest on NewMemory. Package
+// pipelinetest scripts stages and crashes an execution at every write.
+package pipeline

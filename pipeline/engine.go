@@ -1,0 +1,315 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Engine runs executions. Embedded is the one of this package.
+type Engine interface {
+	// Start starts an execution of d under id, which is the idempotency key: if an
+	// execution of the same pipeline with the same input has that id, Start changes
+	// nothing and returns nil; any other gives ErrExists. input is JSON.
+	Start(ctx context.Context, d Definition, id string, input []byte, o StartOptions) error
+	// Signal delivers a decision and returns when it is durable; see Signal.
+	Signal(ctx context.Context, id string, s Signal) error
+	// Get returns the state of an execution, or ErrNotFound.
+	Get(ctx context.Context, id string) (Snapshot, error)
+	// List returns up to limit executions after the given id, in the order of ids.
+	// 0 means 100.
+	List(ctx context.Context, after string, limit int) ([]Snapshot, error)
+	// Watch yields the events after number after, then those to come, until the
+	// execution has ended or ctx does. Progress is yielded as it comes, unnumbered;
+	// a slow reader misses progress but no event.
+	Watch(ctx context.Context, id string, after uint64) iter.Seq2[Event, error]
+	// Run works on executions until ctx ends, and returns when everything that it
+	// started has come to rest.
+	Run(ctx context.Context) error
+}
+
+// StartOptions are what else is known when an execution starts.
+type StartOptions struct {
+	Actor string // who or what starts it; may not approve its gates
+}
+
+// Options are the settings of an Embedded engine. The zero value is good.
+type Options struct {
+	// Observer is told what happens; nil means nobody is.
+	Observer Observer
+	// Authorize is asked before a signal is recorded; nil accepts every actor that
+	// the gate accepts. Its error is returned to whoever sent the signal.
+	Authorize func(ctx context.Context, s Snapshot, sig Signal) error
+	// MaxConcurrent is how many calls of stages run at the same time; default 1024.
+	MaxConcurrent int
+	// DrainTimeout is how long Run waits, once its context has ended, for tasks and
+	// for effects that are being started, before their contexts end with
+	// ErrShutdown; default 10 s.
+	DrainTimeout time.Duration
+	// PollBudget is how long a call of Poll may block on a watch; default 20 s.
+	PollBudget time.Duration
+}
+
+// Embedded is the engine that runs inside the program. It keeps executions in
+// a Store and works on them while Run runs.
+//
+// One engine works on a store at a time. A store that is shared refuses the
+// writes of a second engine's stale copies, which then leaves the execution
+// alone, so nothing is recorded twice.
+type Embedded struct {
+	store  Store
+	o      Options
+	slots  chan struct{}
+	writer string
+	seq    atomic.Uint64
+	commit committer
+
+	mu    sync.Mutex
+	defs  map[string]*definition // by name, the newest
+	exact map[string]*definition // by hash of the plan
+	plans map[string]*Plan       // by hash
+	execs map[string]*execution
+	begun map[string]int // ids that Start is about to write
+	state runState
+	calls context.Context // of the calls of stages
+	polls context.Context // of Poll, which ends as soon as Run's context does
+	turns tracker         // turns and calls that are going on
+
+	registered atomic.Uint64 // rises when code is registered that was not there before
+}
+
+// New returns an engine on store. It starts nothing: call Run.
+func New(store Store, o Options) *Embedded {
+	if o.MaxConcurrent <= 0 {
+		o.MaxConcurrent = 1024
+	}
+	if o.DrainTimeout <= 0 {
+		o.DrainTimeout = 10 * time.Second
+	}
+	if o.PollBudget <= 0 {
+		o.PollBudget = 20 * time.Second
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
+	}
+	e := &Embedded{
+		store: store, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
+		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{}, begun: map[string]int{},
+	}
+	e.commit = committer{store: store, observe: o.Observer.OnWrite}
+	return e
+}
+
+// Register makes pipelines known, so that Run can go on with their executions.
+// Start does so too. Executions of pipelines that are not registered are parked
+// until they are. Of two pipelines with the same name, executions that were
+// started by neither go on with the one registered last.
+func (e *Embedded) Register(ds ...Definition) error {
+	var errs []error
+	for _, d := range ds {
+		def := d.definition()
+		if def.err != nil {
+			errs = append(errs, def.err)
+			continue
+		}
+		e.learn(def)
+	}
+	return errors.Join(errs...)
+}
+
+// learn takes in a definition and tries again what was parked.
+func (e *Embedded) learn(def *definition) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.exact[def.hash] == def && e.defs[def.plan.Name] == def {
+		return
+	}
+	e.exact[def.hash], e.defs[def.plan.Name] = def, def
+	e.registered.Add(1)
+	for _, x := range e.execs {
+		if x.parked.Load() != nil && e.state == working {
+			x.post(input{kind: inTimer})
+		}
+	}
+}
+
+var execIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$`)
+
+const (
+	execPrefix = "x/"
+	planPrefix = "p/"
+)
+
+// Start implements Engine.
+func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []byte, o StartOptions) error {
+	def := d.definition()
+	if err := e.Register(d); err != nil {
+		return err
+	}
+	if !execIDPattern.MatchString(id) {
+		return fmt.Errorf("execution id %q: want 1 to 200 letters, digits, '.', '_', ':', '-': %w", id, ErrInvalid)
+	}
+	input, err := def.check(input)
+	if err != nil {
+		return fmt.Errorf("execution %q: %w", id, err)
+	}
+	if len(input) > MaxPayload {
+		return fmt.Errorf("execution %q: its input has %d bytes, at most %d are allowed: %w", id, len(input), MaxPayload, ErrTooLarge)
+	}
+	if err := e.keepPlan(ctx, def.hash, def.plan); err != nil {
+		return fmt.Errorf("execution %q: plan: %w", id, err)
+	}
+	now := time.Now().UTC()
+	r := &record{
+		Format: recordFormat, MinReader: recordFormat, Rev: 1, Epoch: 1, ID: id, Pipeline: def.plan.Name,
+		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
+	}
+	r.event(now, EventStarted, "", "", o.Actor)
+	x := &execution{e: e, id: id, rt: map[int]*runtime{}}
+	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
+	x.m.apply(nil)
+	defer e.beginning(id)()
+	version, err := e.write(ctx, r, "")
+	if errors.Is(err, ErrConflict) {
+		return e.same(ctx, id, def.plan.Name, input)
+	}
+	if err != nil {
+		if errors.Is(err, ErrUnknown) {
+			e.adopt(&execution{e: e, id: id}) // it goes on if it is there
+		}
+		return fmt.Errorf("execution %q: %w", id, err)
+	}
+	x.version = version
+	x.cur.Store(r)
+	e.adopt(x)
+	e.observe(r, 0)
+	return nil
+}
+
+// beginning keeps Run from taking up an execution between its first write and
+// the moment from which this engine works on it.
+func (e *Embedded) beginning(id string) (done func()) {
+	add := func(n int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.begun[id] += n; e.begun[id] == 0 {
+			delete(e.begun, id)
+		}
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
+// same says whether the execution that has the id already is the one wanted.
+func (e *Embedded) same(ctx context.Context, id, pipeline string, input []byte) error {
+	item, err := e.store.Get(ctx, execPrefix+id)
+	if err != nil {
+		return fmt.Errorf("execution %q: %w", id, err)
+	}
+	r, err := decodeRecord(item.Key, item.Value)
+	if err != nil {
+		return err
+	}
+	if r.Pipeline != pipeline || string(r.Input) != string(input) {
+		return fmt.Errorf("execution %q was started with pipeline %q, version %d and other input; choose another id or give the same input: %w",
+			id, r.Pipeline, r.Version, ErrExists)
+	}
+	if !r.Status.Final() {
+		e.adopt(&execution{e: e, id: id})
+	}
+	return nil
+}
+
+// keepPlan stores a plan under its hash, once per process.
+func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
+	e.mu.Lock()
+	_, known := e.plans[hash]
+	e.mu.Unlock()
+	if known {
+		return nil
+	}
+	for try := 1; ; try++ {
+		_, err := e.store.Put(ctx, planPrefix+hash, p.JSON(), "")
+		if err == nil || errors.Is(err, ErrConflict) {
+			break
+		}
+		if !errors.Is(err, ErrUnknown) || try == unknownTries {
+			return err
+		}
+	}
+	e.mu.Lock()
+	e.plans[hash] = p
+	e.mu.Unlock()
+	return nil
+}
+
+// write stamps and stores a record. The stamp is the same for every attempt to
+// write this one record, and no other record has it.
+func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
+	if !r.stamped {
+		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
+	}
+	for try := 1; ; try++ {
+		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: r.encode(nil), Want: want})
+		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
+			// A conflict, too, may be our own write: a client below the store may have
+			// repeated it after a lost reply.
+			version, err = e.readBack(ctx, r, err)
+		}
+		if !errors.Is(err, ErrUnknown) || try == unknownTries || ctx.Err() != nil {
+			return version, err
+		}
+	}
+}
+
+// unknownTries is how often a write of unknown outcome is tried before whoever
+// asked for it is told.
+const unknownTries = 4
+
+// readBack finds out whether a write took effect. An earlier attempt at the same
+// write, which was thought lost, may have landed as well.
+func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Version, error) {
+	item, err := e.store.Get(ctx, execPrefix+r.ID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return "", cause
+	case err != nil:
+		return "", fmt.Errorf("%w; read back: %w", ErrUnknown, err)
+	}
+	stored, err := decodeRecord(item.Key, item.Value)
+	switch {
+	case err != nil:
+		return "", cause
+	case stored.Writer == r.Writer:
+		return item.Version, nil
+	case errors.Is(cause, ErrConflict) && stored.Epoch < r.Epoch:
+		return "", errOvertaken
+	}
+	return "", cause
+}
+
+// errOvertaken says that a write of an earlier owner, which had been on its way,
+// landed after the record was read. Nothing has been done with that record yet.
+var errOvertaken = fmt.Errorf("a late write of an earlier owner landed: %w", ErrConflict)
+
+// adopt makes the execution one that this engine works on.
+func (e *Embedded) adopt(x *execution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if other, ok := e.execs[x.id]; ok {
+		x = other
+	}
+	if r := x.cur.Load(); r != nil && r.Status.Final() {
+		return
+	}
+	e.execs[x.id], x.adopted = x, true
+	if e.state == working {
+		x.post(input{kind: inTimer})
+	}
+}

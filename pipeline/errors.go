@@ -1,0 +1,126 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// MaxDetail is how many bytes of an error's evidence are kept in a record.
+const MaxDetail = 8 << 10
+
+// maxMessage bounds a recorded message.
+const maxMessage = 2 << 10
+
+// Errors of an engine.
+var (
+	// ErrFinished says that the execution or the gate has been decided already.
+	ErrFinished = errors.New("already finished")
+	// ErrForbidden says that the actor may not decide this.
+	ErrForbidden = errors.New("forbidden")
+	// ErrInvalid says that the request makes no sense for this execution.
+	ErrInvalid = errors.New("invalid")
+	// ErrExists says that the id belongs to an execution that was started with
+	// another pipeline, version or input.
+	ErrExists = errors.New("id is in use")
+	// ErrParked says that this program cannot go on with the execution: it lacks
+	// the code, or the record was written by a newer program. Nothing is lost;
+	// a program that has the code goes on with it.
+	ErrParked = errors.New("parked")
+	// ErrNoOutput says that the execution succeeded without an output, because the
+	// stage that makes it was skipped.
+	ErrNoOutput = errors.New("no output")
+	// ErrShutdown is the cause of a stage's context when the process shuts down. It
+	// is no failure: the stage goes on when an engine runs again.
+	ErrShutdown = errors.New("the engine shuts down")
+	// ErrStopped is the cause of a stage's context when its execution has been
+	// cancelled or has failed, or when its attempt has timed out.
+	ErrStopped = errors.New("the stage was told to stop")
+)
+
+// SkipError ends a stage as skipped; see stage.Skip.
+type SkipError struct{ Reason string }
+
+func (e *SkipError) Error() string { return fmt.Sprintf("skipped: %s", e.Reason) }
+
+// FailedError is the outcome of an execution that did not succeed.
+type FailedError struct {
+	Execution string
+	Status    Status // Failed or Canceled
+	Reason    string
+	Stage     string // the stage that failed first, "" if none did
+	Detail    string // its evidence, of several lines
+}
+
+func (e *FailedError) Error() string {
+	return fmt.Sprintf("execution %q %s: %s", e.Execution, e.Status, e.Reason)
+}
+
+// panicError is a panic of user code, caught at the boundary of a stage.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string   { return fmt.Sprintf("panic: %v", e.value) }
+func (e *panicError) Detail() string  { return string(e.stack) }
+func (e *panicError) Permanent() bool { return true }
+
+// protect turns a panic of user code into an error.
+func protect(f func() (json.RawMessage, error)) (out json.RawMessage, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// failureOf makes the record of an error.
+func failureOf(err error) *Failure {
+	f := &Failure{Message: truncate(err.Error(), maxMessage)}
+	var d interface{ Detail() string }
+	if errors.As(err, &d) {
+		f.Detail = tail(d.Detail(), MaxDetail)
+	}
+	f.Permanent = isPermanent(err)
+	return f
+}
+
+func isPermanent(err error) bool {
+	var p interface{ Permanent() bool }
+	return errors.As(err, &p) && p.Permanent()
+}
+
+func retryAfter(err error) time.Duration {
+	var r interface{ RetryAfter() time.Duration }
+	if errors.As(err, &r) {
+		return r.RetryAfter()
+	}
+	return 0
+}
+
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + " …"
+}
+
+func tail(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return "… " + s[len(s)-n:]
+}
+
+// mustJSON encodes values of our own types, which cannot fail.
+func mustJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}

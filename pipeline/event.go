@@ -1,0 +1,47 @@
+package pipeline
+
+import "time"
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events. A stage's events carry its id.
+const (
+	EventStarted   EventKind = "started" // of the execution
+	EventSucceeded EventKind = "succeeded"
+	EventFailed    EventKind = "failed"
+	EventCanceling EventKind = "canceling" // asked to; EventCanceled follows when all is settled
+	EventCanceled  EventKind = "canceled"
+	EventPaused    EventKind = "paused"
+	EventResumed   EventKind = "resumed"
+	EventRestarted EventKind = "restarted" // from the stage named
+	EventUndoing   EventKind = "undoing"
+
+	EventStageStarted   EventKind = "stage.started"
+	EventStageHandle    EventKind = "stage.handle" // the effect was started or found again
+	EventStageRetry     EventKind = "stage.retry"  // an attempt failed, another follows
+	EventStageAborting  EventKind = "stage.aborting"
+	EventStageSucceeded EventKind = "stage.succeeded"
+	EventStageFailed    EventKind = "stage.failed"
+	EventStageSkipped   EventKind = "stage.skipped"
+	EventStageStopped   EventKind = "stage.stopped"
+	EventStageCanceled  EventKind = "stage.canceled"
+	EventStageApproved  EventKind = "stage.approved" // one person's vote
+	EventStageRejected  EventKind = "stage.rejected"
+	EventStageUndone    EventKind = "stage.undone"
+	EventUndoFailed     EventKind = "stage.undofailed"
+
+	// EventProgress is shown live only: it has no number and is not kept.
+	EventProgress EventKind = "progress"
+)
+
+// Event is something that happened in an execution. Numbers count from 1
+// without gaps, so whoever handled event N goes on with Watch(ctx, id, N).
+type Event struct {
+	N      uint64    `json:"n"`
+	At     time.Time `json:"at"`
+	Kind   EventKind `json:"kind"`
+	Stage  string    `json:"stage,omitempty"`
+	Detail string    `json:"detail,omitempty"`
+	Actor  string    `json:"actor,omitempty"`
+}

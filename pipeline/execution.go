@@ -1,0 +1,211 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// execution is an execution that this engine works on. Turns are taken one at a
+// time by whichever goroutine found it idle; only they touch m, version and rt.
+type execution struct {
+	e       *Embedded
+	id      string
+	adopted bool // this engine works on it when it runs; guarded by e.mu
+	users   int  // signals and watchers that hold it; guarded by e.mu
+
+	m       *machine // nil when cold: everything is in the store
+	version Version
+	rt      map[int]*runtime
+	timer   *time.Timer
+	fence   bool  // the epoch has risen and must be written
+	fresh   bool  // just loaded: a changed program or the time may let it advance
+	misses  int   // how often in a row it could not be loaded
+	dropped error // why this engine no longer works on it
+
+	cur    atomic.Pointer[record] // what is durable, nil when cold
+	parked atomic.Pointer[parking]
+
+	mu       sync.Mutex
+	inbox    []input
+	active   bool // a goroutine takes turns
+	dead     bool // nothing is taken any more
+	details  map[int]string
+	watchers map[*watcher]struct{}
+}
+
+// post hands an input to the execution. It does not wait.
+func (x *execution) post(in input) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.dead {
+		if in.done != nil {
+			in.done(ErrShutdown)
+		}
+		return
+	}
+	x.inbox = append(x.inbox, in)
+	if !x.active {
+		x.active = true
+		x.e.turns.add()
+		go x.loop()
+	}
+}
+
+func (x *execution) loop() {
+	defer x.e.turns.done()
+	for {
+		x.mu.Lock()
+		ins := x.inbox
+		x.inbox = nil
+		if len(ins) == 0 {
+			x.active = false
+			x.mu.Unlock()
+			return
+		}
+		x.mu.Unlock()
+		x.turn(ins)
+	}
+}
+
+// turn takes inputs into the record, writes it, and brings what runs in line.
+func (x *execution) turn(ins []input) {
+	err := errOvertaken
+	for errors.Is(err, errOvertaken) {
+		if err = x.load(); err == nil {
+			now := time.Now()
+			for k := range ins {
+				x.take(&ins[k], now)
+			}
+			err = x.advance(ins)
+		}
+	}
+	for _, in := range ins {
+		if in.done != nil {
+			if in.err == nil {
+				in.err = err
+			}
+			in.done(in.err)
+		}
+	}
+	switch {
+	case err == nil:
+		x.reconcile()
+		x.settle()
+	case x.dropped == nil && !errors.Is(err, ErrParked) && !errors.Is(err, ErrNotFound):
+		x.again()
+	}
+}
+
+func (x *execution) advance(ins []input) error {
+	old := x.m.r
+	next := &machine{r: old.clone(), v: x.m.v, now: time.Now().UTC()}
+	next.r.Rev++
+	x.takeDetails(next.r)
+	if next.apply(ins) || x.fence {
+		if err := x.store(next.r); err != nil {
+			x.drop(err)
+			return err
+		}
+		x.fence = false
+	} else {
+		next.r.Rev = old.Rev
+	}
+	x.m = next
+	x.cur.Store(next.r)
+	if next.r.Seq > old.Seq {
+		x.e.observe(next.r, old.Seq)
+		x.wake(nil)
+	}
+	return nil
+}
+
+// store writes the record, again and again while the store is in trouble.
+func (x *execution) store(r *record) error {
+	for try := 0; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		v, err := x.e.write(ctx, r, x.version)
+		cancel()
+		switch {
+		case err == nil:
+			x.version = v
+			return nil
+		case errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge), x.e.draining() && try > 3:
+			return fmt.Errorf("execution %q: %w", x.id, err)
+		}
+		time.Sleep(spread(min(50*time.Millisecond<<min(try, 10), 10*time.Second), x.id))
+	}
+}
+
+// drop forgets an execution whose record could not be written: another engine
+// has taken it over, the process ends, or the record has grown too large.
+func (x *execution) drop(err error) {
+	if errors.Is(err, errOvertaken) {
+		x.m, x.rt = nil, nil
+		return
+	}
+	x.dropped = err
+	for _, rt := range x.rt {
+		rt.stop(ErrShutdown)
+	}
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	if errors.Is(err, ErrTooLarge) {
+		_ = x.park(parking{ever: true, err: fmt.Errorf("%w: %w", err, ErrParked)})
+		return
+	}
+	x.e.forget(x)
+	x.kill()
+	x.wake(nil)
+}
+
+// settle arms the timer and lets go of what is not needed while nothing runs.
+func (x *execution) settle() {
+	if x.timer != nil {
+		x.timer.Stop()
+		x.timer = nil
+	}
+	r := x.m.r
+	if r.Status.Final() {
+		x.e.forget(x)
+		return
+	}
+	state := x.own()
+	if due := r.due(); !due.IsZero() && state == working {
+		x.timer = time.AfterFunc(max(time.Until(due), 0), func() { x.post(input{kind: inTimer}) })
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	idle := len(x.rt) == 0 && len(x.watchers) == 0 && len(x.inbox) == 0 && len(x.details) == 0
+	if idle || state == resting { // while this engine rests, another one may change the record
+		x.m, x.rt = nil, nil
+		x.cur.Store(nil)
+	}
+}
+
+// own makes the execution one that this engine works on, if it works.
+func (x *execution) own() runState {
+	x.e.mu.Lock()
+	defer x.e.mu.Unlock()
+	if x.e.state == working && x.e.execs[x.id] == x {
+		x.adopted = true
+	}
+	return x.e.state
+}
+
+// takeDetails moves the newest progress lines into the record, to be written
+// with the next change.
+func (x *execution) takeDetails(r *record) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i, d := range x.details {
+		if i < len(r.Stages) && r.Stages[i].Status == StageRunning {
+			r.Stages[i].Detail = d
+		}
+	}
+	x.details = nil
+}

@@ -1,0 +1,150 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Generators of records. Raw values are what encoding/json made, as in the engine.
+var (
+	anyText = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a<b>&c", "quote\"back\\slash", "tab\tnewline\n", "\u2028", "ünïcode", "\xff"}))
+	anyTime = rapid.Custom(func(t *rapid.T) time.Time {
+		if rapid.Bool().Draw(t, "zero") {
+			return time.Time{}
+		}
+		return time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
+	})
+	anyRaw = rapid.Custom(func(t *rapid.T) json.RawMessage {
+		switch rapid.IntRange(0, 3).Draw(t, "raw") {
+		case 0:
+			return nil
+		case 1:
+			return mustJSON(anyText.Draw(t, "text"))
+		case 2:
+			return mustJSON(map[string]any{anyText.Draw(t, "key"): rapid.Float64().Draw(t, "n")})
+		}
+		return mustJSON(rapid.SliceOf(rapid.Int()).Draw(t, "list"))
+	})
+	anyStatus  = rapid.SampledFrom([]StageStatus{StagePending, StageRunning, StageSucceeded, StageFailed, StageSkipped, StageStopped, StageCanceled})
+	anyFailure = rapid.Custom(func(t *rapid.T) *Failure {
+		if rapid.Bool().Draw(t, "none") {
+			return nil
+		}
+		return &Failure{Message: anyText.Draw(t, "message"), Detail: anyText.Draw(t, "detail"), Permanent: rapid.Bool().Draw(t, "p")}
+	})
+	anyVote = rapid.Custom(func(t *rapid.T) Vote {
+		return Vote{Actor: anyText.Draw(t, "actor"), Approve: rapid.Bool().Draw(t, "approve"), At: anyTime.Draw(t, "at")}
+	})
+	anyItem = rapid.Custom(func(t *rapid.T) itemRec {
+		return itemRec{Key: anyText.Draw(t, "key"), Value: anyRaw.Draw(t, "v"), Status: anyStatus.Draw(t, "s"), Halted: anyText.Draw(t, "h"), Past: rapid.Bool().Draw(t, "p")}
+	})
+	anyPast = rapid.Custom(func(t *rapid.T) Past {
+		return Past{Generation: rapid.Int().Draw(t, "g"), Failure: anyFailure.Draw(t, "f"), Started: anyTime.Draw(t, "s"), Key: anyText.Draw(t, "k")}
+	})
+	anyStage = rapid.Custom(func(t *rapid.T) stageRec {
+		s := stageRec{
+			ID: anyText.Draw(t, "id"), Status: anyStatus.Draw(t, "status"), Phase: phase(anyText.Draw(t, "phase")),
+			Gen: rapid.Int().Draw(t, "gen"), Attempt: rapid.Int().Draw(t, "attempt"), Input: anyRaw.Draw(t, "in"),
+			Output: anyRaw.Draw(t, "out"), Handle: anyRaw.Draw(t, "h"), Failure: anyFailure.Draw(t, "f"),
+			Reason: anyText.Draw(t, "r"), Unknown: rapid.Bool().Draw(t, "u"), Detail: anyText.Draw(t, "d"),
+			Due: anyTime.Draw(t, "due"), Expires: anyTime.Draw(t, "exp"), Deadline: anyTime.Draw(t, "dl"),
+			Started: anyTime.Draw(t, "st"), Ended: anyTime.Draw(t, "en"), Halted: anyText.Draw(t, "ha"),
+			Items: rapid.SliceOfN(anyItem, 0, 2).Draw(t, "items"), Base: rapid.Int().Draw(t, "base"),
+			Votes:   rapid.SliceOfN(anyVote, 0, 2).Draw(t, "votes"),
+			History: rapid.SliceOfN(anyPast, 0, 2).Draw(t, "history"),
+			Steps:   rapid.MapOfN(anyText, anyRaw, 0, 2).Draw(t, "steps"),
+		}
+		if rapid.Bool().Draw(t, "undo") {
+			s.Undo = &undoRec{Status: anyStatus.Draw(t, "us"), Attempt: rapid.Int().Draw(t, "ua"), Due: anyTime.Draw(t, "ud")}
+		}
+		return s
+	})
+	anyEvent = rapid.Custom(func(t *rapid.T) Event {
+		return Event{N: rapid.Uint64().Draw(t, "n"), At: anyTime.Draw(t, "at"), Kind: EventKind(anyText.Draw(t, "k")),
+			Stage: anyText.Draw(t, "s"), Detail: anyText.Draw(t, "d"), Actor: anyText.Draw(t, "a")}
+	})
+	anyRecord = rapid.Custom(func(t *rapid.T) *record {
+		r := &record{
+			Format: rapid.Int().Draw(t, "format"), MinReader: rapid.Int().Draw(t, "reader"), Rev: rapid.Uint64().Draw(t, "rev"),
+			Writer: anyText.Draw(t, "w"), Epoch: rapid.Uint64().Draw(t, "epoch"), ID: anyText.Draw(t, "id"),
+			Pipeline: anyText.Draw(t, "p"), Version: rapid.Int().Draw(t, "v"), Plan: anyText.Draw(t, "plan"),
+			Status: Status(anyText.Draw(t, "status")), Halted: anyText.Draw(t, "ha"), Reason: anyText.Draw(t, "re"),
+			PausedAt: anyTime.Draw(t, "pa"), StartedBy: anyText.Draw(t, "by"), Created: anyTime.Draw(t, "cr"),
+			Ended: anyTime.Draw(t, "en"), Undoing: rapid.Bool().Draw(t, "un"), Restarts: rapid.Int().Draw(t, "rs"),
+			Input: anyRaw.Draw(t, "in"), Output: anyRaw.Draw(t, "out"),
+			Stages:  rapid.SliceOfN(anyStage, 1, 3).Draw(t, "stages"),
+			Signals: rapid.SliceOfN(anyText, 0, 2).Draw(t, "signals"),
+			Events:  rapid.SliceOfN(anyEvent, 1, 3).Draw(t, "events"), Seq: rapid.Uint64().Draw(t, "seq"),
+		}
+		if rapid.Bool().Draw(t, "cancel") {
+			r.Cancel = &cancelRec{Actor: anyText.Draw(t, "ca"), At: anyTime.Draw(t, "cat")}
+		}
+		return r
+	})
+)
+
+func TestEncode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRecord.Draw(t, "record")
+		want, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(r.encode(nil)))
+	})
+}
+
+// A record that a newer program wrote keeps what this one does not understand.
+func TestUnknownFieldsSurvive(t *testing.T) {
+	raw := `{"format":9,"minReader":1,"rev":3,"id":"x","plan":"p","status":"running","input":null,"stages":[` +
+		`{"id":"a","status":"pending","gen":1,"mood":{"is":"good"}},{"id":"b","status":"pending","gen":1}],` +
+		`"events":[],"seq":0,"with \"quotes\"":[1],"lease":"w7"}`
+	r, err := decodeRecord("x/x", []byte(raw))
+	require.NoError(t, err)
+	r = r.clone()
+	r.Rev++
+	again := r.encode(nil)
+	var out struct {
+		Lease  string
+		Quotes []int `json:"with \"quotes\""`
+		Rev    int
+		Stages []struct{ Mood struct{ Is string } }
+	}
+	require.NoError(t, json.Unmarshal(again, &out))
+	require.Equal(t, "w7", out.Lease)
+	require.Equal(t, 4, out.Rev)
+	require.Equal(t, "good", out.Stages[0].Mood.Is)
+	require.Contains(t, string(again), `"with \"quotes\"":[1]`)
+	twice, err := decodeRecord("x/x", again)
+	require.NoError(t, err)
+	require.Equal(t, string(again), string(twice.encode(nil)))
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := `{"format":1,"minReader":1,"rev":1,"id":"x","plan":"p","status":"running","input":null,"stages":[{"id":"a","status":"pending","gen":1}],"events":[],"seq":0}`
+	_, err := decodeRecord("x/x", []byte(good))
+	require.NoError(t, err)
+	var bad *RecordError
+	for i := range len(good) {
+		_, err := decodeRecord("x/x", []byte(good[:i]))
+		require.ErrorAs(t, err, &bad, "cut at %d", i)
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.Equal(t, "x/x", bad.Key)
+	}
+	for _, raw := range []string{
+		`null`, `[]`, `{}`, `{"format":1,"minReader":1,"rev":1,"id":"x","plan":"p","status":"odd","stages":[{"id":"a","status":"pending","gen":1}]}`,
+		`{"format":1,"rev":1,"id":"x","plan":"p","status":"running","stages":[]}`,
+		`{"format":1,"rev":1,"id":"x","plan":"p","status":"running","stages":[null]}`,
+		`{"format":1,"rev":1,"id":"x","plan":"p","status":"running","stages":[{"id":"a","status":"x","gen":1}]}`,
+		`{"format":1,"rev":1,"id":"x","plan":"p","status":"running","stages":[{"id":"a","status":"failed","gen":1},{"id":"a","status":"failed","gen":1}]}`,
+		`{"format":1,"rev":1,"id":"x","plan":"p","status":"running","stages":[{"id":"a","status":"failed","gen":1,"undo":{"status":"running","attempt":0}}]}`,
+	} {
+		_, err := decodeRecord("x/x", []byte(raw))
+		require.ErrorIs(t, err, ErrCorrupt, raw)
+		require.ErrorAs(t, err, &bad)
+	}
+	_, err = decodeRecord("x/x", []byte(`{"format":7,"minReader":2,"status":5}`))
+	require.ErrorIs(t, err, ErrParked)
+}

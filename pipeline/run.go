@@ -1,0 +1,159 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// runState is what an Embedded engine is at.
+type runState uint8
+
+const (
+	resting runState = iota
+	working
+	draining
+)
+
+// ErrRunning says that Run has been called twice.
+var ErrRunning = errors.New("the engine runs already")
+
+// Run implements Engine. It takes up every execution that has not ended, works
+// until ctx ends, and then lets what runs come to rest: polls end at once, tasks
+// and starts have Options.DrainTimeout before their contexts end. Nothing is
+// cancelled by it; the next Run goes on.
+func (e *Embedded) Run(ctx context.Context) error {
+	calls, stopCalls := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopCalls(ErrShutdown)
+	polls, stopPolls := context.WithCancelCause(calls)
+	defer stopPolls(ErrShutdown)
+	e.mu.Lock()
+	if e.state != resting {
+		e.mu.Unlock()
+		return ErrRunning
+	}
+	e.state, e.calls, e.polls = working, calls, polls
+	for _, x := range e.execs {
+		x.post(input{kind: inTimer})
+	}
+	e.mu.Unlock()
+	err := e.takeUp(ctx)
+	if err == nil {
+		<-ctx.Done()
+	}
+	e.mu.Lock()
+	e.state = draining
+	e.mu.Unlock()
+	stopPolls(ErrShutdown)
+	grace := time.NewTimer(e.o.DrainTimeout)
+	defer grace.Stop()
+	select {
+	case <-e.turns.wait():
+	case <-grace.C:
+		stopCalls(ErrShutdown)
+		<-e.turns.wait()
+	}
+	e.rest()
+	return err
+}
+
+// rest forgets what is in memory; everything is in the store.
+func (e *Embedded) rest() {
+	e.mu.Lock()
+	execs := e.execs
+	e.execs, e.state = map[string]*execution{}, resting
+	e.mu.Unlock()
+	for _, x := range execs {
+		x.kill()
+	}
+	<-e.turns.wait()
+}
+
+// kill lets the execution take nothing more and stops its timers.
+func (x *execution) kill() {
+	x.mu.Lock()
+	x.dead = true
+	active := x.active
+	x.mu.Unlock()
+	if active { // its loop ends by itself and arms no timer that post would accept
+		return
+	}
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	for _, rt := range x.rt {
+		rt.stop(ErrShutdown)
+	}
+	x.wake(nil)
+}
+
+// takeUp loads every execution that has not ended.
+func (e *Embedded) takeUp(ctx context.Context) error {
+	after := execPrefix
+	for {
+		items, err := e.page(ctx, after)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("list of executions: %w", err)
+		}
+		for _, item := range items {
+			after = item.Key
+			if id := item.Key[len(execPrefix):]; !ended(item.Value) && !e.isBeginning(id) {
+				e.adopt(&execution{e: e, id: id})
+			}
+		}
+		if len(items) == 0 {
+			return nil
+		}
+	}
+}
+
+func (e *Embedded) isBeginning(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.begun[id] > 0
+}
+
+// page lists some executions, and does not give up at once.
+func (e *Embedded) page(ctx context.Context, after string) ([]Item, error) {
+	for try := 0; ; try++ {
+		items, err := e.store.List(ctx, execPrefix, after, 256)
+		if err == nil || try == 5 || ctx.Err() != nil {
+			return items, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond << try):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ended looks at no more of a record than it must.
+func ended(raw []byte) bool {
+	var head struct{ Status Status }
+	return json.Unmarshal(raw, &head) == nil && head.Status.Final()
+}
+
+func (e *Embedded) resting() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state != working
+}
+
+func (e *Embedded) draining() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state == draining
+}
+
+func (e *Embedded) forget(x *execution) {
+	e.mu.Lock()
+	if e.execs[x.id] == x {
+		delete(e.execs, x.id)
+	}
+	e.mu.Unlock()
+}

@@ -1,0 +1,120 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// Run is a handle of one execution whose output is an O.
+type Run[O any] struct {
+	engine Engine
+	id     string
+}
+
+// StartOption changes how Start starts an execution.
+type StartOption func(*StartOptions)
+
+// By names who or what starts the execution; they may not approve its gates.
+func By(actor string) StartOption { return func(o *StartOptions) { o.Actor = actor } }
+
+// Start starts an execution of p on e. id is the idempotency key: starting the
+// same pipeline with the same input under the same id again changes nothing and
+// returns a handle of the execution that is there, finished or not.
+//
+// Errors: *DefinitionError, *ParameterError, ErrExists, or the store's.
+func Start[I, O any](ctx context.Context, e Engine, p *Pipeline[I, O], id string, in I, opts ...StartOption) (*Run[O], error) {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("execution %q: input: %w", id, err)
+	}
+	var o StartOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := e.Start(ctx, p, id, raw, o); err != nil {
+		return nil, err
+	}
+	return &Run[O]{e, id}, nil
+}
+
+// Attach returns a handle of an execution of p that has been started before.
+func Attach[I, O any](e Engine, _ *Pipeline[I, O], id string) *Run[O] { return &Run[O]{e, id} }
+
+// ID returns the execution's id.
+func (r *Run[O]) ID() string { return r.id }
+
+// Snapshot returns the execution's state.
+func (r *Run[O]) Snapshot(ctx context.Context) (Snapshot, error) { return r.engine.Get(ctx, r.id) }
+
+// Watch yields the execution's events from the first; see Engine.Watch.
+func (r *Run[O]) Watch(ctx context.Context) iter.Seq2[Event, error] {
+	return r.engine.Watch(ctx, r.id, 0)
+}
+
+// Wait waits until the execution has ended and returns its output. The error is
+// a *FailedError if it failed or was cancelled, ErrNoOutput if it succeeded
+// without an output, ErrParked if this program cannot go on with it, or ctx's.
+func (r *Run[O]) Wait(ctx context.Context) (O, error) {
+	var out O
+	for _, err := range r.engine.Watch(ctx, r.id, 0) {
+		if err != nil {
+			return out, err
+		}
+	}
+	s, err := r.engine.Get(ctx, r.id)
+	if err != nil {
+		return out, err
+	}
+	if err := s.Err(); err != nil {
+		return out, err
+	}
+	if s.Output == nil {
+		return out, fmt.Errorf("execution %q: %w", r.id, ErrNoOutput)
+	}
+	return decodeAs[O](s.Output)
+}
+
+// Approve approves the gate with the given stage id. The same actor approving
+// twice counts once.
+func (r *Run[O]) Approve(ctx context.Context, stage, actor, reason string) error {
+	return r.decide(ctx, SignalApprove, stage, actor, reason)
+}
+
+// Reject rejects the gate with the given stage id, which fails it.
+func (r *Run[O]) Reject(ctx context.Context, stage, actor, reason string) error {
+	return r.decide(ctx, SignalReject, stage, actor, reason)
+}
+
+func (r *Run[O]) decide(ctx context.Context, kind SignalKind, stage, actor, reason string) error {
+	s, err := r.engine.Get(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	gen := 0
+	if st, ok := s.Stage(stage); ok {
+		gen = st.Generation
+	}
+	return r.engine.Signal(ctx, r.id, Signal{
+		ID: string(kind) + "/" + newWriterID(), Kind: kind, Stage: stage,
+		Actor: actor, Reason: reason, Generation: gen,
+	})
+}
+
+// Cancel asks the execution to end: what runs is aborted, what always runs
+// runs. It is no error if it has ended already.
+func (r *Run[O]) Cancel(ctx context.Context, actor, reason string) error {
+	err := r.engine.Signal(ctx, r.id, Signal{ID: "cancel/" + newWriterID(), Kind: SignalCancel, Actor: actor, Reason: reason})
+	if errors.Is(err, ErrFinished) {
+		return nil
+	}
+	return err
+}
+
+// Restart runs a stage and everything behind it again, in an execution that has
+// ended; see SignalRestart.
+func (r *Run[O]) Restart(ctx context.Context, stage, actor, reason string) error {
+	return r.engine.Signal(ctx, r.id, Signal{ID: "restart/" + newWriterID(), Kind: SignalRestart, Stage: stage, Actor: actor, Reason: reason})
+}

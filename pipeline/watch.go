@@ -1,0 +1,205 @@
+package pipeline
+
+import (
+	"context"
+	"iter"
+	"sort"
+	"time"
+)
+
+// watcher is somebody who follows an execution.
+type watcher struct {
+	wake     chan struct{} // the record has changed
+	progress chan Event
+}
+
+// wake tells everybody who watches that the record has changed, or of progress.
+func (x *execution) wake(progress *Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for w := range x.watchers {
+		if progress != nil {
+			select {
+			case w.progress <- *progress:
+			default: // a slow reader misses progress
+			}
+			continue
+		}
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// maxLine bounds a progress line.
+const maxLine = 1 << 10
+
+func (x *execution) progress(i int, pipeline, stage, line string) {
+	line = truncate(line, maxLine)
+	x.mu.Lock()
+	if x.details == nil {
+		x.details = map[int]string{}
+	}
+	x.details[i] = line
+	x.mu.Unlock()
+	ev := Event{At: time.Now().UTC(), Kind: EventProgress, Stage: stage, Detail: line}
+	x.wake(&ev)
+	x.e.o.Observer.OnEvent(x.id, pipeline, ev)
+}
+
+// observe tells the observer of the events after number after.
+func (e *Embedded) observe(r *record, after uint64) {
+	if _, none := e.o.Observer.(noObserver); none {
+		return
+	}
+	for _, ev := range r.since(after) {
+		e.o.Observer.OnEvent(r.ID, r.Pipeline, ev)
+	}
+}
+
+// since returns the events after number n.
+func (r *record) since(n uint64) []Event {
+	k := sort.Search(len(r.Events), func(k int) bool { return r.Events[k].N > n })
+	return r.Events[k:]
+}
+
+// Watch implements Engine.
+func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		x := e.open(id)
+		w := &watcher{wake: make(chan struct{}, 1), progress: make(chan Event, 64)}
+		x.watch(w)
+		defer func() { x.unwatch(w); e.close(x) }()
+		for {
+			r, err := e.current(ctx, x)
+			if err == nil {
+				err = x.parking()
+			}
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			for _, ev := range r.since(after) {
+				after = ev.N
+				if !yield(ev, nil) {
+					return
+				}
+			}
+			if r.Status.Final() {
+				return
+			}
+			if !w.wait(ctx, x, yield) {
+				return
+			}
+			if x.isDead() { // the engine has rested; its next Run has another one
+				x.unwatch(w)
+				e.close(x)
+				x = e.open(id)
+				x.watch(w)
+			}
+		}
+	}
+}
+
+// lookAgain is how often a watcher looks at an execution that another process
+// works on, or nobody.
+const lookAgain = 2 * time.Second
+
+// wait yields progress until the record has changed. It reports whether to go on.
+func (w *watcher) wait(ctx context.Context, x *execution, yield func(Event, error) bool) bool {
+	var again <-chan time.Time
+	if !x.owned() {
+		again = time.After(lookAgain)
+	}
+	for {
+		select {
+		case ev := <-w.progress:
+			if !yield(ev, nil) {
+				return false
+			}
+			continue
+		default:
+		}
+		select {
+		case <-again:
+			return true
+		case ev := <-w.progress:
+			if !yield(ev, nil) {
+				return false
+			}
+		case <-w.wake:
+			return true
+		case <-ctx.Done():
+			yield(Event{}, ctx.Err())
+			return false
+		}
+	}
+}
+
+func (x *execution) watch(w *watcher) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.watchers == nil {
+		x.watchers = map[*watcher]struct{}{}
+	}
+	x.watchers[w] = struct{}{}
+}
+
+func (x *execution) unwatch(w *watcher) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.watchers, w)
+}
+
+// owned reports whether this engine works on the execution.
+func (x *execution) owned() bool {
+	x.e.mu.Lock()
+	defer x.e.mu.Unlock()
+	return x.adopted && x.e.state == working
+}
+
+func (x *execution) isDead() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.dead
+}
+
+// open returns the execution that this engine works on under id, which it makes
+// if there is none; whether it exists shows when it is loaded. Whoever opens it
+// closes it.
+func (e *Embedded) open(id string) *execution {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x := e.execs[id]
+	if x == nil {
+		x = &execution{e: e, id: id}
+		e.execs[id] = x
+	}
+	x.users++
+	return x
+}
+
+// close lets go of an execution, which is forgotten if nobody works on it.
+func (e *Embedded) close(x *execution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x.users--
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.users == 0 && !x.adopted && !x.active && e.execs[x.id] == x {
+		delete(e.execs, x.id)
+	}
+}
+
+// current returns the newest record, from memory or from the store.
+func (e *Embedded) current(ctx context.Context, x *execution) (*record, error) {
+	if r := x.cur.Load(); r != nil {
+		return r, nil
+	}
+	item, err := e.store.Get(ctx, execPrefix+x.id)
+	if err != nil {
+		return nil, err
+	}
+	return decodeRecord(item.Key, item.Value)
+}

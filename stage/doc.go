@@ -1,0 +1,42 @@
+// Package stage has the contracts of a unit of work and the ready-made stages of
+// a release pipeline.
+//
+// # Model
+//
+// A [Task] ends inside the process. An [Effect] outlives it: it is started, found
+// again, polled and aborted under a key that is the same after a crash. [Undoer]
+// is what can be taken back. [Run] and [Start] make a stage of them; [Func] makes a
+// Task of a function. [Step] and [Sleep] are durable checkpoints inside a Task, by
+// name.
+//
+// [Builder], [Deployer] and [Promoter] are the effects of the domain, and [Build],
+// [Deploy], [Promote] their stages: a source becomes an artifact set, a set becomes
+// a [Release] in an environment, a verified release goes on to the next environment
+// with the same digests. [Verify] judges a release, [Approve] waits for people,
+// [Wait] for time; [Webhook] tells another system. [Each] and [Sub] repeat and nest.
+//
+// Every stage takes options: [After], [If], [Retry], [Timeout], [Deadline],
+// [OnFailure], [Always], [Tolerance].
+//
+// # Guarantees
+//
+//  1. The intent of an effect, with its resolved input, is durable before Start;
+//     its handle before Poll; a handle that Poll changes before the next call.
+//  2. After a crash or a failed Start, Find is asked before Start is called again.
+//  3. Ctx.Key is the same for every call that is about the same effect, and never
+//     comes back for another.
+//  4. Abort runs when an execution is cancelled and when an attempt times out, also
+//     after a restart, under a context that is not cancelled.
+//
+// # Errors
+//
+// A Task returns [Permanent], [RetryAfter], [Detailed] or [Skip] errors to say more
+// than that it failed. Errors are recorded as text; their types do not survive a
+// restart.
+//
+// # Cancellation
+//
+// A Ctx ends when its attempt times out, its execution is cancelled or has failed
+// (context.Cause is pipeline.ErrStopped), or the process shuts down
+// (pipeline.ErrShutdown). In the last case the call is made again later.
+package stage

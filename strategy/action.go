@@ -1,0 +1,151 @@
+package strategy
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Op is what an Action does.
+type Op string
+
+// The operations of a Target. Each asks for a state, so that performing it
+// twice is performing it once.
+const (
+	// OpCreate makes Version exist with Replicas pods beside the versions that
+	// exist, without traffic. Version is the one that is released.
+	OpCreate Op = "create"
+	// OpScale asks for Replicas pods of Version, which exists. The version stays
+	// known with zero pods. On a version that is Autoscaled, raising sets the
+	// floor of the autoscaler, and zero suspends it.
+	OpScale Op = "scale"
+	// OpRoute asks Front to lead to Route.
+	OpRoute Op = "route"
+	// OpUpdate asks the native controller to run Version with the parameters in
+	// Update and with Replicas pods; zero leaves the number alone, or is one pod
+	// if there is no workload yet, which it creates.
+	OpUpdate Op = "update"
+)
+
+// Action is one write to a Target.
+type Action struct {
+	Op       Op      `json:"op"`
+	Version  string  `json:"version,omitempty"`
+	Replicas int     `json:"replicas,omitempty"`
+	Front    string  `json:"front,omitempty"`
+	Route    []Share `json:"route,omitempty"`
+	Update   *Update `json:"update,omitempty"`
+	// Stamp is to be written onto the object, see Stamp.
+	Stamp Stamp `json:"stamp,omitzero"`
+	// Record is the Version.Record of the baseline if Version is the baseline's,
+	// and nil for the released version. The driver fills it in just before Apply.
+	Record json.RawMessage `json:"-"`
+}
+
+// Update are the parameters of the native controller.
+type Update struct {
+	MaxSurge         Amount        `json:"maxSurge,omitzero"`
+	MaxUnavailable   Amount        `json:"maxUnavailable,omitzero"`
+	MinReady         time.Duration `json:"minReady,omitempty"`         // a pod counts as available after it
+	ProgressDeadline time.Duration `json:"progressDeadline,omitempty"` // the controller reports a problem after it; zero leaves it alone
+	Paused           bool          `json:"paused,omitempty"`           // stop where you are
+}
+
+// Stamp says which rollout wrote an object and at which step. A Target keeps it
+// on the object (an annotation) and returns it in the Observation, with
+// Observation.Stamped set; that is how a stale observation and a second rollout
+// on the same target are recognised.
+type Stamp struct {
+	Key  string `json:"key"`  // Release.Key
+	Step int64  `json:"step"` // grows with every write of the rollout
+}
+
+// Same reports whether a and b ask for the same state.
+func (a Action) Same(b Action) bool {
+	same := a.Op == b.Op && a.Version == b.Version && a.Replicas == b.Replicas &&
+		a.Front == b.Front && sameRoute(a.Route, b.Route)
+	if a.Update == nil || b.Update == nil {
+		return same && a.Update == b.Update
+	}
+	return same && *a.Update == *b.Update
+}
+
+// String describes the action for people.
+func (a Action) String() string {
+	switch a.Op {
+	case OpCreate:
+		return fmt.Sprintf("create %s with %d pods", a.Version, a.Replicas)
+	case OpScale:
+		return fmt.Sprintf("scale %s to %d pods", a.Version, a.Replicas)
+	case OpRoute:
+		front := "traffic"
+		if a.Front != FrontLive {
+			front = a.Front
+		}
+		return fmt.Sprintf("route %s to %s", front, routeText(a.Route))
+	case OpUpdate:
+		if a.Update != nil && a.Update.Paused {
+			return fmt.Sprintf("pause the update to %s", a.Version)
+		}
+		if a.Replicas == 0 {
+			return fmt.Sprintf("update to %s", a.Version)
+		}
+		return fmt.Sprintf("update to %s with %d pods", a.Version, a.Replicas)
+	default:
+		return string(a.Op)
+	}
+}
+
+// slot names what an action overwrites; two actions on one slot replace each other.
+func (a Action) slot() string {
+	switch a.Op {
+	case OpCreate, OpScale:
+		return "pods/" + a.Version
+	case OpRoute:
+		return "route/" + a.Front
+	default:
+		return "native"
+	}
+}
+
+// Satisfies reports whether the state that a asks for is what is asked for
+// already, so that performing it would change nothing.
+func (o Observation) Satisfies(a Action) bool {
+	switch a.Op {
+	case OpCreate, OpScale:
+		v, ok := o.Version(a.Version)
+		return ok && v.Desired == a.Replicas
+	case OpRoute:
+		f := o.front(a.Front)
+		return f != nil && f.to(a.Route)
+	case OpUpdate:
+		n := o.Native
+		return n != nil && n.Version == a.Version && (a.Replicas == 0 || n.Desired == a.Replicas) &&
+			(a.Update == nil || n.Paused == a.Update.Paused)
+	default:
+		return false
+	}
+}
+
+// inverse is the action that takes a back, given what was observed before it.
+// What did not exist before is taken back to no pods.
+func (o Observation) inverse(a Action) Action {
+	switch a.Op {
+	case OpCreate, OpScale:
+		v, _ := o.Version(a.Version)
+		return Action{Op: OpScale, Version: a.Version, Replicas: v.Desired}
+	case OpRoute:
+		inv := Action{Op: OpRoute, Front: a.Front}
+		if f := o.front(a.Front); f != nil {
+			inv.Route = f.Written
+		}
+		return inv
+	default:
+		if o.Native == nil || o.Native.Version == "" {
+			return Action{Op: OpScale, Version: a.Version}
+		}
+		u := o.Native.Update
+		u.Paused = o.Native.Paused
+		return Action{Op: OpUpdate, Version: o.Native.Version, Replicas: o.Native.Desired, Update: &u}
+	}
+}

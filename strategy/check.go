@@ -1,0 +1,157 @@
+package strategy
+
+import "fmt"
+
+// Limits are what Check holds a write to.
+type Limits struct {
+	// Floor is the least number of ready pods behind the live front.
+	Floor int
+	// MinReady is the least number of ready pods of a version that gets traffic;
+	// zero means one.
+	MinReady int
+	// Settled says that the traffic has been seen where it was sent for the
+	// settle time.
+	Settled bool
+	// Nothing says that the rollout goes back to a state in which nothing ran, so
+	// that it ends without traffic and without pods.
+	Nothing bool
+}
+
+// Rule names an invariant.
+type Rule string
+
+// The invariants.
+const (
+	RuleCapacity  Rule = "capacity"  // ready capacity behind the front never falls below the floor
+	RuleReady     Rule = "ready"     // no traffic to a version without enough ready pods
+	RuleCarrying  Rule = "carrying"  // nothing that carries traffic or is referenced is scaled down
+	RuleSettled   Rule = "settled"   // a scale-down waits until the traffic has settled
+	RuleBlackout  Rule = "blackout"  // a front that leads somewhere keeps leading somewhere
+	RuleMalformed Rule = "malformed" // the action makes no sense
+)
+
+// Violation is a write that must not be performed.
+type Violation struct {
+	Rule   Rule
+	Action Action
+	Detail string
+}
+
+func (v *Violation) Error() string {
+	return fmt.Sprintf("strategy: %s: violates %q: %s; nothing was written", v.Action, v.Rule, v.Detail)
+}
+
+// Check reports whether a may be written in the observed state; the error is a
+// *Violation. The driver asks it before every write, so that a mistake in a
+// strategy costs a rollout and not the traffic. A route that improves what is
+// there is allowed below the floor: going from nothing to something is.
+func Check(o Observation, a Action, l Limits) error {
+	switch a.Op {
+	case OpRoute:
+		return checkRoute(o, a, l)
+	case OpCreate, OpScale:
+		return checkPods(o, a, l)
+	case OpUpdate:
+		return checkUpdate(o, a, l)
+	default:
+		return &Violation{RuleMalformed, a, "unknown operation"}
+	}
+}
+
+func checkRoute(o Observation, a Action, l Limits) error {
+	front := o.front(a.Front)
+	if front == nil || front.Absent {
+		return &Violation{RuleMalformed, a, "there is no such front"}
+	}
+	ready, total := 0, 0
+	for _, s := range normalised(a.Route) {
+		total++
+		n := o.ready(s.Version)
+		if s.Version == AnyVersion {
+			for _, v := range o.Versions {
+				n += v.Ready
+			}
+		}
+		enough := n > 0 && (n >= l.MinReady || n >= serving(o) || a.Front != FrontLive)
+		if !enough && !l.Nothing {
+			return &Violation{RuleReady, a, fmt.Sprintf("%s has %d ready pods, %d needed", s.Version, n, max(1, l.MinReady))}
+		}
+		ready += n
+	}
+	switch {
+	case a.Front != FrontLive:
+		return nil
+	case total == 0 && !l.Nothing && len(normalised(front.Written)) > 0:
+		return &Violation{RuleBlackout, a, "the traffic would lead nowhere"}
+	case total > 0 && !l.Nothing && ready < l.Floor && ready < serving(o):
+		return &Violation{RuleCapacity, a, fmt.Sprintf("%d ready pods, the floor is %d and %d serve now", ready, l.Floor, serving(o))}
+	}
+	return nil
+}
+
+func checkPods(o Observation, a Action, l Limits) error {
+	v, ok := o.Version(a.Version)
+	switch {
+	case a.Replicas < 0 || a.Version == "" || a.Version == AnyVersion:
+		return &Violation{RuleMalformed, a, "no pods of a version asked for"}
+	case a.Op == OpScale && !ok:
+		return &Violation{RuleMalformed, a, "the version does not exist"}
+	case a.Replicas >= v.Desired:
+		return nil
+	}
+	if len(v.Referenced) > 0 {
+		return &Violation{RuleCarrying, a, fmt.Sprintf("it is referenced by %s", v.Referenced[0])}
+	}
+	for _, front := range []*Traffic{&o.Traffic, o.Preview} {
+		if front != nil && front.carries(v.ID) && !(l.Nothing && onlyAny(front)) {
+			return &Violation{RuleCarrying, a, "it carries traffic"}
+		}
+	}
+	if !l.Settled {
+		return &Violation{RuleSettled, a, "the traffic has not settled elsewhere"}
+	}
+	if o.Traffic.Absent && !l.Nothing {
+		rest := 0
+		for _, other := range o.Versions {
+			if other.ID != v.ID {
+				rest += other.Ready
+			}
+		}
+		if rest < l.Floor {
+			return &Violation{RuleCapacity, a, fmt.Sprintf("%d ready pods would remain, the floor is %d", rest, l.Floor)}
+		}
+	}
+	return nil
+}
+
+func checkUpdate(o Observation, a Action, l Limits) error {
+	if a.Update == nil || a.Version == "" || a.Version == AnyVersion || a.Replicas < 0 {
+		return &Violation{RuleMalformed, a, "no update of a version asked for"}
+	}
+	n := o.Native
+	if n == nil || n.Version == "" {
+		return nil
+	}
+	total := n.Desired
+	if a.Replicas > 0 {
+		total = a.Replicas
+	}
+	if least := total - a.Update.MaxUnavailable.Floor(total); least < l.Floor {
+		return &Violation{RuleCapacity, a, fmt.Sprintf("%d pods may remain available, the floor is %d", least, l.Floor)}
+	}
+	return nil
+}
+
+// onlyAny says that the front takes whatever pods there are.
+func onlyAny(t *Traffic) bool {
+	return len(t.Written) == 1 && t.Written[0].Version == AnyVersion
+}
+
+// serving is the number of ready addresses behind the live front.
+func serving(o Observation) int {
+	n := 0
+	for _, e := range o.Traffic.Endpoints {
+		n += e.Ready
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package strategy_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gennaker/gennaker/strategy"
+	"github.com/gennaker/gennaker/strategy/strategytest"
+)
+
+func ExampleSimulate() {
+	line, err := strategy.Simulate(strategy.RedBlack{KeepOld: time.Hour},
+		strategy.Release{Version: "v2", Replicas: 4}, strategy.Scene{Live: "v1"})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Print(line)
+	// Output:
+	// AT       PHASE      OLD  NEW  READY  TRAFFIC  EVENT
+	// 0s       deploy     4    0    0      v1       create v2 with 4 pods
+	// 0s       deploy     4    4    0      v1       0 of 4 pods of v2 are available
+	// 10s      switch     4    4    4      v1       route traffic to v2
+	// 10s      propagate  4    4    4      v2       4 addresses of v1 are still behind the front
+	// 11s      settle     4    4    4      v2       the traffic is at v2 and must stay there for 5s
+	// 16s      keep       4    4    4      v2       v2 serves; the old version is kept for 1h0m0s
+	// 1h0m16s  cleanup    4    4    4      v2       scale v1 to 0 pods
+	// 1h0m16s  cleanup    0    4    4      v2       v2 serves
+	// takes 1h0m16s (at most 3h20m0s), peak 8 pods, least ready 4, 3 writes
+}
+
+func ExampleEncode() {
+	spec, err := strategy.Encode(strategy.RedBlack{KeepOld: time.Hour, Ready: strategy.Percent(90)})
+	fmt.Println(spec.Kind, string(spec.Config), err)
+	s, err := strategy.Decode(spec)
+	fmt.Printf("%+v %v\n", s, err)
+	// Output:
+	// redblack/v1 {"ready":"90%","keepOld":"1h0m0s"} <nil>
+	// {Ready:90% Preview:false PauseFor:0s Settle:0s KeepOld:1h0m0s ProgressDeadline:0s Deadline:0s} <nil>
+}
+
+func ExampleDriver_Advance() {
+	ctx := context.Background()
+	cluster := strategytest.NewCluster(strategytest.Options{Clock: time.Unix(0, 0).UTC()})
+	cluster.Running("v1", 2)
+
+	j, _ := strategy.Begin(strategy.RedBlack{KeepOld: strategy.Immediately}, strategy.Release{Key: "release-7", Version: "v2"})
+	driver := strategy.Driver{Target: cluster}
+	for j.Outcome == "" {
+		next, st, err := driver.Advance(ctx, j, cluster.Now())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		j = next // persist it here if st.Save
+		if j.Intent != nil {
+			fmt.Println(j.Intent)
+		}
+		if !st.Save {
+			cluster.Advance(time.Second)
+		}
+	}
+	fmt.Println(j.Outcome, cluster.Serving())
+	// Output:
+	// create v2 with 2 pods
+	// route traffic to v2
+	// scale v1 to 0 pods
+	// succeeded map[v2:2]
+}
+
+func ExampleJournal_Signal() {
+	j, _ := strategy.Begin(strategy.RedBlack{}, strategy.Release{Key: "release-7", Version: "v2"})
+	j, err := j.Signal(strategy.Signal{Kind: strategy.Abort, By: "ada", Reason: "wrong ticket", At: time.Unix(0, 0)})
+	fmt.Println(j.Signals.Abort, err)
+	// Output:
+	// abort by ada: wrong ticket <nil>
+}

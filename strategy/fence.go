@@ -1,0 +1,63 @@
+package strategy
+
+import (
+	"fmt"
+	"time"
+)
+
+// lagLimit is how long observations may lag behind acknowledged writes before
+// the rollout draws conclusions.
+const lagLimit = time.Minute
+
+// fence compares the stamps that are observed with the writes that were
+// acknowledged. An older stamp of ours, or none, means a stale observation, of which
+// nothing may be concluded. The stamp of another rollout that stays means that
+// the target was taken over: then this one lets go of it.
+func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
+	lag, foreign := "", ""
+	for slot, w := range j.Writes {
+		if w.Known == 0 || !seen.Stamped {
+			continue
+		}
+		switch stamp := seen.stamp(w.Action); {
+		case stamp.Key != j.Release.Key && stamp.Key != "":
+			lag, foreign = slot, stamp.Key
+		case stamp.Step < w.Known:
+			lag = slot
+		}
+	}
+	if lag == "" {
+		return j, Status{}, false
+	}
+	j.Behind = orTime(j.Behind, now)
+	st := Status{Phase: j.Phase, Seen: seen, Until: now.Add(time.Second)}
+	if !past(j.Behind, lagLimit, now) {
+		st.Detail = "what is observed is older than what was written to " + lag
+		return j, st, true
+	}
+	if foreign == "" {
+		return j, Status{}, false
+	}
+	j.Outcome, j.Intent = Failed, nil
+	j.Reason = fmt.Sprintf("%s was taken over by the rollout %q; nothing more was written", lag, foreign)
+	st.Detail, st.Done, st.Save = j.Reason, true, true
+	return j, st, true
+}
+
+// stamp returns the stamp on what the action writes.
+func (o Observation) stamp(a Action) Stamp {
+	switch a.Op {
+	case OpCreate, OpScale:
+		v, _ := o.Version(a.Version)
+		return v.Stamp
+	case OpRoute:
+		if f := o.front(a.Front); f != nil {
+			return f.Stamp
+		}
+	case OpUpdate:
+		if o.Native != nil {
+			return o.Native.Stamp
+		}
+	}
+	return Stamp{}
+}
