@@ -39,9 +39,9 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 	x.e.turns.add()
 	go func() {
 		defer x.e.turns.done()
-		defer cancel(nil)
 		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
-		defer func() { x.post(in) }() // even if the stage's code ends the goroutine
+		defer func() { x.hand(in) }() // even if the stage's code ends the goroutine
+		defer cancel(nil)
 		select {
 		case x.e.slots <- struct{}{}:
 			defer func() { <-x.e.slots }()
