@@ -125,7 +125,7 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if h.Phase == Done {
 		return nil
 	}
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return stage.Permanent(err)
 	}
 	held, err := a.readClaim(c)

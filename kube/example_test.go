@@ -58,7 +58,7 @@ func ExampleApp() {
 }
 
 func ExampleApp_Check() {
-	err := kube.App{Env: "prod", Namespace: "shop", Name: "shop", Manifests: kube.YAML("shop.yaml", []byte("kind: Service"))}.Check()
+	err := kube.App{Env: "prod", Namespace: "shop", Name: "shop", Manifests: kube.YAML("shop.yaml", []byte("kind: Service"))}.Validate()
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, kube.ErrInvalid))
 	// Output:

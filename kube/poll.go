@@ -24,7 +24,7 @@ type release struct {
 // attach makes a release ready to go on. A process that has not begun or
 // attached it before takes it over.
 func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return nil, err
 	}
 	if err := h.check(a); err != nil {

@@ -28,7 +28,7 @@ func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 }
 
 func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return Handle{}, err
 	}
 	s, err := strategy.Decode(in.Strategy)
@@ -324,7 +324,7 @@ func (a App) surveyAutoscalers(ctx context.Context, h *Handle, r *rendered) erro
 
 // Find returns the release that an earlier Start under this key has claimed.
 func (a App) Find(c *stage.Ctx, _ stage.DeployRequest) (Handle, bool, error) {
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return Handle{}, false, stage.Permanent(err)
 	}
 	held, err := a.readClaim(c)

@@ -35,11 +35,11 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 	x.e.turns.add()
 	go func() {
 		defer x.e.turns.done()
+		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
+		defer func() { x.hand(in) }() // even if the stage's code ends the goroutine
 		if op != opPoll {
 			defer cancel(nil)
 		}
-		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
-		defer func() { x.post(in) }() // even if the stage's code ends the goroutine
 		select {
 		case x.e.slots <- struct{}{}:
 			defer func() { <-x.e.slots }()

@@ -255,8 +255,10 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 	if !r.stamped {
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
+	raw := r.encode(make([]byte, 0, r.size+2<<10))
+	r.size = len(raw)
 	for try := 1; ; try++ {
-		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: r.encode(nil), Want: want})
+		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.

@@ -86,7 +86,7 @@ func (x *execution) kill() {
 	for _, rt := range x.rt {
 		rt.stop(ErrShutdown)
 	}
-	x.wake(nil)
+	x.wake(true)
 }
 
 // takeUp loads every execution that has not ended.
