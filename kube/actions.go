@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -307,45 +306,3 @@ func tune(u *unstructured.Unstructured, p strategy.Update) {
 }
 
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
-
-// Suffixes of the App's field managers for what changes on its own.
-const (
-	scaleSuffix   = "-scale"
-	trafficSuffix = "-traffic"
-)
-
-// applyOwn applies under the App's field manager. Fields that another of the
-// App's own managers holds are taken; those of foreign ones only with
-// TakeFields.
-func (a App) applyOwn(ctx context.Context, u *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
-	return a.applyAs(ctx, u, applyMode{owner: a.owner(), dryRun: dryRun, force: a.TakeFields})
-}
-
-func (a App) applyAs(ctx context.Context, u *unstructured.Unstructured, mode applyMode) (*unstructured.Unstructured, error) {
-	out, err := a.Cluster.apply(ctx, u, mode)
-	var conflict *ConflictError
-	if !errors.As(err, &conflict) {
-		return out, err
-	}
-	for _, c := range conflict.Conflicts {
-		if c.Manager != a.owner() && !strings.HasPrefix(c.Manager, a.owner()+"-") && !strings.HasPrefix(c.Manager, a.owner()+`"`) {
-			return out, err
-		}
-	}
-	mode.force = true
-	return a.Cluster.apply(ctx, u, mode)
-}
-
-// applySelector applies a Service's selector and nothing else.
-func (a App) applySelector(ctx context.Context, o Object, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
-	sel := make(map[string]any, len(selector))
-	for k, v := range selector {
-		sel[k] = v
-	}
-	u := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": o.APIVersion, "kind": o.Kind,
-		"metadata": map[string]any{"name": o.Name, "namespace": o.Namespace, "annotations": notes},
-		"spec":     map[string]any{"selector": sel},
-	}}
-	return a.applyAs(ctx, u, applyMode{owner: a.owner() + trafficSuffix, force: a.TakeFields})
-}

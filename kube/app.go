@@ -54,9 +54,9 @@ func (a App) owner() string { return cmp.Or(a.Owner, DefaultOwner) }
 
 func (a App) timeout() time.Duration { return cmp.Or(a.Timeout, DefaultTimeout) }
 
-// Check reports everything that is wrong with the App itself, without asking
+// Validate reports everything that is wrong with the App itself, without asking
 // the cluster. Start asks it first; a program may ask it when it is built.
-func (a App) Check() error {
+func (a App) Validate() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("app %q: %s: %w: %s", a.Name, field, ErrInvalid, fmt.Sprintf(format, args...)))

@@ -19,11 +19,10 @@ const (
 )
 
 // A Cluster is a connection to one Kubernetes API server. It is safe for
-// concurrent use and is shared by all Apps of that cluster. It keeps no
-// connection, watch or goroutine of its own: these belong to running releases.
+// concurrent use and is shared by all Apps of that cluster. It keeps watches
+// while releases run and for a few seconds afterwards; see Close.
 type Cluster struct {
 	name string
-	host string
 	dyn  dynamic.Interface
 	raw  rest.Interface
 
@@ -69,7 +68,7 @@ func Connect(cfg *rest.Config, opts *ConnectOptions) (*Cluster, error) {
 		return nil, fmt.Errorf("cluster %s: %w", cfg.Host, err)
 	}
 	return &Cluster{
-		name: cmp.Or(opts.Name, cfg.Host), host: cfg.Host, dyn: dyn, raw: raw,
+		name: cmp.Or(opts.Name, cfg.Host), dyn: dyn, raw: raw,
 		kinds: map[string]resource{}, sessions: map[string]*session{},
 	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,7 +18,7 @@ func TestTargetConforms(t *testing.T) {
 			_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(context.Background())
-			defer synctest.Wait()
+			defer w.client.Close()
 			defer cancel()
 			old := ""
 			for _, p := range w.pods() {
@@ -28,8 +27,10 @@ func TestTargetConforms(t *testing.T) {
 			e := w.engine("conformance", "v2", strategy.Rolling{})
 			h, err := w.app.Start(e.ctx(ctx), e.in)
 			require.NoError(t, err)
+			w.client.Close()
 			open := func() strategy.Target {
 				w.connect()
+				w.t.Cleanup(w.client.Close)
 				e.fence++
 				target, err := kube.NewTarget(e.ctx(ctx), w.app, h)
 				require.NoError(t, err)

@@ -1,2 +1,111 @@
-// Package kube deploys to Kubernetes.
+// Package kube releases to Kubernetes: it applies manifests, lets a strategy
+// move the workload and its traffic, verifies what happened, and takes
+// everything back when it must.
+//
+// # Model
+//
+// A [Cluster] is a connection. [Manifests] are objects from YAML, a file system
+// or typed Go values. An [App] is one Deployment with the Services that lead to
+// it and whatever else its manifests hold; it is a stage.Deployer:
+//
+//	app := kube.App{Cluster: c, Env: "prod", Namespace: "shop", Name: "web", Manifests: kube.FS(files, "deploy/*.yaml")}
+//	rel := stage.Deploy(b, "prod", app, image, strategy.RedBlack{KeepOld: time.Hour})
+//
+// A container's image names an artifact of the set ("image: shop/web") and is
+// replaced by its pinned reference, in containers and init containers of every
+// kind that has a pod template. Other images stay as they are.
+//
+// A release has these parts. Start renders, asks the API server by dry run
+// whether it would take every object, records each one's present state and
+// claims the App; then come the objects that the workload needs, in order and
+// each until it is ready; then the strategy with the Deployment and the
+// selectors of its Services; then what follows the workload (Ingress,
+// HorizontalPodAutoscaler). A failure anywhere leads back through all of it.
+//
+// With strategy.Rolling the Deployment of the manifest is updated in place.
+// With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
+// and the Services' selectors name the version. A Deployment that was there
+// before is adopted: the Services are first pinned to the pods it has.
+//
+// # Guarantees
+//
+//  1. Nothing is written before the API server has agreed by dry run to every
+//     object that it can judge beforehand; all refusals are reported together.
+//  2. Every write and its inverse are in the [Handle], which is persisted before
+//     the write. A process that dies is followed by one that looks first: each
+//     rollout happens once, at whatever request or reply the first one died.
+//  3. Traffic moves to a version only when its pods are ready, and is seen in
+//     every EndpointSlice of every Service and address family, for the
+//     strategy's settle time, before anything is scaled down.
+//  4. A release that fails, is aborted or undone restores the recorded baseline:
+//     objects with a recorded inverse are compared with it afterwards
+//     ([DriftError]), objects that it made are deleted. Namespaces, definitions
+//     and volumes are never deleted. A baseline that cannot be restored is a
+//     [RollbackError].
+//  5. Readiness counts only at the generation of our own write; see
+//     [ReadinessOf] for the rule of each kind.
+//  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
+//     and admission refusals, missing configuration and exceeded deadlines end
+//     a rollout within seconds ([Patience]) as a [RolloutError] with object,
+//     pod, container, reason, events and the end of the log.
+//  7. Fields of other field managers are never taken unless App.TakeFields says
+//     so; a [ConflictError] names manager and field. Replicas that the manifest
+//     leaves out, or that an autoscaler owns, are left alone.
+//  8. No value of a Secret enters a record, an error or a difference. The former
+//     state of changed Secrets and ConfigMaps is kept in Secrets beside them.
+//  9. Nothing is polled. A release of one workload with its Service makes at
+//     most twenty requests; releases in one namespace share four watches, which
+//     end soon after the last of them.
+//
+// # Cluster objects
+//
+// The ConfigMap gennaker-NAME holds the claim: which release has the App, in
+// which fencing epoch, and its handle. Labels and annotations with [Prefix] on
+// Deployments, pods and Services say version, release, step and epoch. A
+// process of an older epoch, or of another release, gets [ErrStale] or
+// [ErrBusy]. Field managers are App.Owner, and the same with "-scale" and
+// "-traffic" for what changes on its own.
+//
+// # Permissions
+//
+// In the App's namespace: get, list, watch, create, update, patch and delete on
+// deployments; get, list, watch, create, patch and delete on services; list and
+// watch on pods and endpointslices; list on replicasets, events and
+// horizontalpodautoscalers; get on pods/log; get, create and update on
+// configmaps; get and create on secrets if ConfigMaps or Secrets are released;
+// and get, create, patch and delete on every other kind in the manifests, with
+// list and watch where [ReadinessOf] has something to wait for.
+//
+// # Errors
+//
+// [ManifestError], [BindError], [UnknownKindError], [ObjectError],
+// [ConflictError], [RolloutError], [RollbackError], [DriftError] and
+// [BusyError], each naming its subject. What another attempt would only repeat
+// is marked permanent; network errors, 429 and 5xx are tried again.
+//
+// # Cancellation
+//
+// Each call ends with its context. Watches are kept for a few seconds between
+// two calls of Poll, since an engine gives each call a context of its own; they
+// end at once when a call is cancelled or the release has ended, and with
+// [Cluster.Close]. Abort needs a context that is not cancelled; it returns when
+// the baseline is back, and may be called again if its time was too short.
+//
+// # Limits
+//
+// Handles are at most [MaxRecord] bytes. A program with other manifests than
+// those with which a release began turns that release back. Once red/black has
+// released an App, strategy.Rolling is refused for it. During a rollback of
+// Rolling, the pods are replaced by the Deployment's controller, which takes as
+// long as going forward did.
+//
+// # Testing
+//
+// Package kubetest is a Kubernetes in memory with faults to inject; with
+// testing/synctest a release, however long, runs in milliseconds:
+//
+//	k := kubetest.New(kubetest.Options{Namespaces: []string{"shop"}})
+//	defer k.Close()
+//	c, err := kube.Connect(k.Config(), nil)
+//	defer c.Close()
 package kube

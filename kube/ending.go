@@ -125,7 +125,7 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if h.Phase == Done {
 		return nil
 	}
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return stage.Permanent(err)
 	}
 	held, err := a.readClaim(c)
@@ -172,7 +172,7 @@ func (a App) back(c *stage.Ctx, h *Handle, signal strategy.Signal) error {
 	if err != nil {
 		return final(err)
 	}
-	defer rel.target.s.close()
+	defer rel.target.s.rest(true)
 	if h.Journal.Outcome == strategy.Succeeded {
 		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
 	}

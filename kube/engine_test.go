@@ -143,9 +143,9 @@ func (e *engine) dies(where string) bool { return e.crash != nil && e.crash(wher
 
 // run drives the stage until it ends or the process dies.
 func (e *engine) run() (stage.Release, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer synctest.Wait() // for what ends with the context
-	defer cancel()
+	client := e.w.app.Cluster
+	defer client.Close() // the process ends, or goes on to other things
+	ctx := context.Background()
 	if e.handle == nil {
 		if err := e.begin(ctx); err != nil {
 			return stage.Release{}, err
@@ -154,7 +154,9 @@ func (e *engine) run() (stage.Release, error) {
 	for {
 		var h kube.Handle
 		require.NoError(e.w.t, json.Unmarshal(e.handle, &h))
-		st, err := e.w.app.Poll(e.ctx(ctx), &h)
+		call, cancel := context.WithCancel(ctx) // as the engine does, one for each call
+		st, err := e.w.app.Poll(e.ctx(call), &h)
+		cancel()
 		if e.polls++; e.polls > 400 {
 			return stage.Release{}, errors.New("the release does not end")
 		}

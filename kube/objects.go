@@ -73,7 +73,9 @@ func (a App) await(ctx context.Context, h *Handle, wrote *unstructured.Unstructu
 	if err != nil {
 		return "", false, err
 	}
+	a.Cluster.mu.Lock()
 	k := a.Cluster.hold(r.gvr, o.Namespace)
+	a.Cluster.mu.Unlock()
 	defer a.Cluster.drop(k)
 	limit := h.Since.Add(a.timeout())
 	ctx, cancel := context.WithDeadline(ctx, limit)

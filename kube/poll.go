@@ -24,7 +24,7 @@ type release struct {
 // attach makes a release ready to go on. A process that has not begun or
 // attached it before takes it over.
 func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return nil, err
 	}
 	if err := h.check(a); err != nil {
@@ -37,15 +37,12 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 	if !h.Native {
 		r.retarget(a.Name, h.Workload.Name)
 	}
-	a.Cluster.mu.Lock()
-	_, known := a.Cluster.sessions[h.Key]
-	a.Cluster.mu.Unlock()
-	if !known || c.Fence() > h.Fence {
+	if !a.Cluster.has(h.Key) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {
 			return nil, err
 		}
 	}
-	t := &target{app: a, s: a.Cluster.session(c, h.Key, a.Namespace), r: r, h: h, fence: h.Fence}
+	t := &target{app: a, s: a.Cluster.session(h.Key, a.Namespace), r: r, h: h, fence: h.Fence}
 	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t}}, nil
 }
 
@@ -66,9 +63,8 @@ func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) 
 		return stage.Status[stage.Release]{}, final(err)
 	}
 	st, err := rel.poll(c)
-	if done, _ := st.Done(); done || stage.IsPermanent(err) {
-		rel.target.s.close()
-	}
+	done, _ := st.Done()
+	rel.target.s.rest(done || stage.IsPermanent(err) || c.Err() != nil)
 	return st, err
 }
 

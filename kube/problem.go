@@ -129,21 +129,32 @@ func eventTime(e *unstructured.Unstructured) string {
 }
 
 // templateHash returns the pod-template-hash of a Deployment whose pods carry no
-// version, from its current ReplicaSet.
+// version, and remembers it for the generation.
 func (s *session) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
 	id := fmt.Sprintf("%s/%d", d.GetUID(), d.GetGeneration())
 	if h, ok := s.hashes[id]; ok {
 		return h, nil
 	}
-	sets, err := s.cluster.replicaSets(ctx, d)
+	h, err := s.cluster.templateHash(ctx, d)
+	if h != "" {
+		s.hashes[id] = h
+	}
+	return h, err
+}
+
+// templateHash finds the ReplicaSet with the same template, as the Deployment
+// controller does.
+func (c *Cluster) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
+	sets, err := c.replicaSets(ctx, d)
 	if err != nil {
 		return "", err
 	}
+	want, _, _ := unstructured.NestedMap(d.Object, "spec", "template")
 	for _, rs := range sets {
-		const revision = "deployment.kubernetes.io/revision"
-		if observed(d) && rs.GetAnnotations()[revision] == d.GetAnnotations()[revision] {
-			s.hashes[id] = rs.GetLabels()[labelHash]
-			return s.hashes[id], nil
+		have, _, _ := unstructured.NestedMap(rs.Object, "spec", "template")
+		unstructured.RemoveNestedField(have, "metadata", "labels", labelHash)
+		if len(differences(want, have)) == 0 {
+			return rs.GetLabels()[labelHash], nil
 		}
 	}
 	return "", nil

@@ -199,7 +199,7 @@ func TestTwoReleasesDoNotRunAtOnce(t *testing.T) {
 }
 
 func TestBadAppIsRefusedAtOnceAndWhole(t *testing.T) {
-	err := kube.App{Name: "Shop!"}.Check()
+	err := kube.App{Name: "Shop!"}.Validate()
 	for _, field := range []string{"Cluster", "Env", "Namespace", "Name", "Manifests"} {
 		require.ErrorContains(t, err, field)
 	}

@@ -3,6 +3,8 @@ package kube
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,24 +29,34 @@ type session struct {
 	evidence map[string][]string  // collected once, by what it is about
 	hashes   map[string]string    // pod-template-hash of Deployments without a version label, by uid and generation
 	due      time.Time            // when an observation may change without any event
-	unhook   func() bool
-	closed   bool
+
+	// The cluster's lock guards these.
+	calls  int         // that use the session now
+	timer  *time.Timer // ends the session after the last call
+	closed bool
 }
 
-// session returns the release's session and makes it if this process has none.
-// It ends when ctx does, or with close.
-func (c *Cluster) session(ctx context.Context, key, ns string) *session {
+// linger is how long a session outlives a call, so that the next call, for
+// which an engine makes a context of its own, finds its watches open.
+const linger = 5 * time.Second
+
+// session returns the release's session for one call, and makes it if this
+// process has none. The call ends with rest.
+func (c *Cluster) session(key, ns string) *session {
 	c.mu.Lock()
-	s := c.sessions[key]
-	c.mu.Unlock()
-	if s != nil {
+	defer c.mu.Unlock()
+	if s := c.sessions[key]; s != nil {
+		s.calls++
+		if s.timer != nil {
+			s.timer.Stop()
+		}
 		return s
 	}
 	gvr := func(group, resource string) schema.GroupVersionResource {
 		return schema.GroupVersionResource{Group: group, Version: "v1", Resource: resource}
 	}
-	s = &session{
-		cluster: c, key: key,
+	s := &session{
+		cluster: c, key: key, calls: 1,
 		deployments: c.hold(gvr("apps", "deployments"), ns),
 		pods:        c.hold(gvr("", "pods"), ns),
 		services:    c.hold(gvr("", "services"), ns),
@@ -52,43 +64,65 @@ func (c *Cluster) session(ctx context.Context, key, ns string) *session {
 		wrote:       map[*cache]uint64{}, since: map[string]time.Time{},
 		evidence: map[string][]string{}, hashes: map[string]string{},
 	}
-	c.mu.Lock()
 	c.sessions[key] = s
-	c.mu.Unlock()
-	s.unhook = context.AfterFunc(ctx, s.close)
 	return s
 }
 
-// endSession ends the session of a release, if this process has one.
-func (c *Cluster) endSession(key string) {
+// has reports whether this process has a session of the release.
+func (c *Cluster) has(key string) bool {
 	c.mu.Lock()
-	s := c.sessions[key]
-	c.mu.Unlock()
-	if s != nil {
-		s.close()
-	}
+	defer c.mu.Unlock()
+	return c.sessions[key] != nil
 }
 
-// close gives the watches back and waits until those that nobody else holds
-// have ended. It may be called more than once.
-func (s *session) close() {
-	s.mu.Lock()
-	again := s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if again {
+// rest ends a call. The session ends with the last one if it is over, and
+// otherwise unless another call follows soon.
+func (s *session) rest(over bool) {
+	s.cluster.mu.Lock()
+	s.calls--
+	if s.calls > 0 {
+		s.cluster.mu.Unlock()
 		return
 	}
-	if s.unhook != nil {
-		s.unhook()
+	if !over {
+		s.timer = time.AfterFunc(linger, func() { s.close(false) })
+		s.cluster.mu.Unlock()
+		return
 	}
+	s.cluster.mu.Unlock()
+	s.close(false)
+}
+
+// close gives the watches back, unless a call has begun, and waits until those
+// that nobody else holds have ended.
+func (s *session) close(force bool) {
 	s.cluster.mu.Lock()
+	if s.closed || s.calls > 0 && !force {
+		s.cluster.mu.Unlock()
+		return
+	}
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
 	if s.cluster.sessions[s.key] == s {
 		delete(s.cluster.sessions, s.key)
 	}
 	s.cluster.mu.Unlock()
 	for _, k := range s.caches() {
 		s.cluster.drop(k)
+	}
+}
+
+// Close ends the watches that linger for a few seconds after a call, and waits
+// for them. Call it when no release runs any more, above all at the end of a
+// test with testing/synctest. The Cluster can be used again.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	all := slices.Collect(maps.Values(c.sessions))
+	c.mu.Unlock()
+	for _, s := range all {
+		s.close(true)
 	}
 }
 

@@ -21,9 +21,6 @@ import (
 // the claim is written. Every refusal is permanent; ErrBusy is not.
 func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	h, err := a.start(c, in)
-	if err != nil && a.Cluster != nil {
-		a.Cluster.endSession(c.Key())
-	}
 	if errors.Is(err, ErrBusy) {
 		return Handle{}, stage.RetryAfter(10*time.Second, err)
 	}
@@ -31,7 +28,7 @@ func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 }
 
 func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return Handle{}, err
 	}
 	s, err := strategy.Decode(in.Strategy)
@@ -72,7 +69,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.claimNew(c, held, &h, r); err != nil {
 		return Handle{}, err
 	}
-	a.Cluster.session(c, h.Key, a.Namespace)
+	a.Cluster.session(h.Key, a.Namespace).rest(c.Err() != nil)
 	return h, nil
 }
 
@@ -266,10 +263,9 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 	if err != nil {
 		return err
 	}
-	s := a.Cluster.session(ctx, h.Key, a.Namespace)
 	h.NativeVersion = str(live.Object, "spec", "template", "metadata", "labels", LabelVersion)
 	if h.NativeVersion == "" {
-		h.NativeVersion, err = s.templateHash(ctx, live)
+		h.NativeVersion, err = a.Cluster.templateHash(ctx, live)
 	}
 	return err
 }
@@ -328,7 +324,7 @@ func (a App) surveyAutoscalers(ctx context.Context, h *Handle, r *rendered) erro
 
 // Find returns the release that an earlier Start under this key has claimed.
 func (a App) Find(c *stage.Ctx, _ stage.DeployRequest) (Handle, bool, error) {
-	if err := a.Check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return Handle{}, false, stage.Permanent(err)
 	}
 	held, err := a.readClaim(c)

@@ -36,10 +36,9 @@ type cache struct {
 }
 
 // hold returns the cache of a resource and starts it if nobody holds it yet.
-// Its goroutine is owned by the holders: the last release ends it and waits.
+// Its goroutine is owned by the holders: the last drop ends it and waits. The
+// cluster's lock is held.
 func (c *Cluster) hold(gvr schema.GroupVersionResource, ns string) *cache {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.caches == nil {
 		c.caches = map[string]*cache{}
 	}

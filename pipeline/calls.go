@@ -24,11 +24,7 @@ const minPoll = 10 * time.Millisecond
 // launch runs one operation of a stage's work in a goroutine of its own, which
 // posts the outcome.
 func (x *execution) launch(i int, rt *runtime, op string) {
-	base := x.e.calls
-	if op == opPoll {
-		base = x.e.polls
-	}
-	ctx, cancel := context.WithCancelCause(base)
+	ctx, cancel := rt.context(x.e, op)
 	if op == opAbort && !rt.aborting { // what was wrong with polls does not count
 		rt.aborting, rt.troubles = true, 0
 	}
@@ -39,9 +35,11 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 	x.e.turns.add()
 	go func() {
 		defer x.e.turns.done()
-		defer cancel(nil)
 		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
-		defer func() { x.post(in) }() // even if the stage's code ends the goroutine
+		defer func() { x.hand(in) }() // even if the stage's code ends the goroutine
+		if op != opPoll {
+			defer cancel(nil)
+		}
 		select {
 		case x.e.slots <- struct{}{}:
 			defer func() { <-x.e.slots }()
@@ -55,6 +53,18 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 		case <-ctx.Done():
 		}
 	}()
+}
+
+// context returns the context of a call. All calls of Poll of an attempt have
+// one context, so that what they watch may stay open in between.
+func (rt *runtime) context(e *Embedded, op string) (context.Context, context.CancelCauseFunc) {
+	if op != opPoll {
+		return context.WithCancelCause(e.calls)
+	}
+	if rt.polls == nil {
+		rt.polls, rt.unpoll = context.WithCancelCause(e.polls)
+	}
+	return rt.polls, rt.unpoll
 }
 
 // goexit is the outcome of code that ends its goroutine, as FailNow of a test does.

@@ -75,6 +75,7 @@ type Embedded struct {
 	exact map[string]*definition // by hash of the plan
 	plans map[string]*Plan       // by hash
 	execs map[string]*execution
+	begun map[string]int // ids that Start is about to write
 	state runState
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
@@ -99,7 +100,7 @@ func New(store Store, o Options) *Embedded {
 	}
 	e := &Embedded{
 		store: store, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
-		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{},
+		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{}, begun: map[string]int{},
 	}
 	e.commit = committer{store: store, observe: o.Observer.OnWrite}
 	return e
@@ -173,11 +174,15 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	x := &execution{e: e, id: id, rt: map[int]*runtime{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
 	x.m.apply(nil)
+	defer e.beginning(id)()
 	version, err := e.write(ctx, r, "")
 	if errors.Is(err, ErrConflict) {
 		return e.same(ctx, id, def.plan.Name, input)
 	}
 	if err != nil {
+		if errors.Is(err, ErrUnknown) {
+			e.adopt(&execution{e: e, id: id}) // it goes on if it is there
+		}
 		return fmt.Errorf("execution %q: %w", id, err)
 	}
 	x.version = version
@@ -185,6 +190,20 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	e.adopt(x)
 	e.observe(r, 0)
 	return nil
+}
+
+// beginning keeps Run from taking up an execution between its first write and
+// the moment from which this engine works on it.
+func (e *Embedded) beginning(id string) (done func()) {
+	add := func(n int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.begun[id] += n; e.begun[id] == 0 {
+			delete(e.begun, id)
+		}
+	}
+	add(1)
+	return func() { add(-1) }
 }
 
 // same says whether the execution that has the id already is the one wanted.
@@ -236,8 +255,10 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 	if !r.stamped {
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
+	raw := r.encode(make([]byte, 0, r.size+2<<10))
+	r.size = len(raw)
 	for try := 1; ; try++ {
-		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: r.encode(nil), Want: want})
+		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.

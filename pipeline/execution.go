@@ -39,20 +39,35 @@ type execution struct {
 
 // post hands an input to the execution. It does not wait.
 func (x *execution) post(in input) {
+	if x.put(in) {
+		go x.loop()
+	}
+}
+
+// hand is post for the last act of a goroutine: if nobody takes turns, it does.
+func (x *execution) hand(in input) {
+	if x.put(in) {
+		x.loop()
+	}
+}
+
+// put reports whether the caller has to see to it that turns are taken.
+func (x *execution) put(in input) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.dead {
 		if in.done != nil {
 			in.done(ErrShutdown)
 		}
-		return
+		return false
 	}
 	x.inbox = append(x.inbox, in)
-	if !x.active {
-		x.active = true
-		x.e.turns.add()
-		go x.loop()
+	if x.active {
+		return false
 	}
+	x.active = true
+	x.e.turns.add()
+	return true
 }
 
 func (x *execution) loop() {
@@ -102,6 +117,10 @@ func (x *execution) turn(ins []input) {
 
 func (x *execution) advance(ins []input) error {
 	old := x.m.r
+	if x.quiet(ins) {
+		return nil
+	}
+	x.fresh = false
 	next := &machine{r: old.clone(), v: x.m.v, now: time.Now().UTC()}
 	next.r.Rev++
 	x.takeDetails(next.r)
@@ -118,9 +137,23 @@ func (x *execution) advance(ins []input) error {
 	x.cur.Store(next.r)
 	if next.r.Seq > old.Seq {
 		x.e.observe(next.r, old.Seq)
-		x.wake(nil)
+		x.wake(next.r.Status.Final())
 	}
 	return nil
+}
+
+// quiet reports whether a turn has nothing to do but to start what is wanted.
+func (x *execution) quiet(ins []input) bool {
+	if x.fresh || x.fence {
+		return false
+	}
+	for k := range ins {
+		if ins[k].kind != inTimer {
+			return false
+		}
+	}
+	due := x.m.r.due()
+	return due.IsZero() || due.After(time.Now())
 }
 
 // store writes the record, again and again while the store is in trouble.
@@ -160,7 +193,7 @@ func (x *execution) drop(err error) {
 	}
 	x.e.forget(x)
 	x.kill()
-	x.wake(nil)
+	x.wake(true)
 }
 
 // settle arms the timer and lets go of what is not needed while nothing runs.

@@ -30,7 +30,7 @@ func (x *execution) parking() error {
 // park leaves the execution alone until a program that can go on with it runs.
 func (x *execution) park(p parking) error {
 	x.parked.Store(&p)
-	x.wake(nil)
+	x.wake(true)
 	return p.err
 }
 

@@ -86,7 +86,7 @@ func (x *execution) kill() {
 	for _, rt := range x.rt {
 		rt.stop(ErrShutdown)
 	}
-	x.wake(nil)
+	x.wake(true)
 }
 
 // takeUp loads every execution that has not ended.
@@ -102,14 +102,20 @@ func (e *Embedded) takeUp(ctx context.Context) error {
 		}
 		for _, item := range items {
 			after = item.Key
-			if !ended(item.Value) {
-				e.adopt(&execution{e: e, id: item.Key[len(execPrefix):]})
+			if id := item.Key[len(execPrefix):]; !ended(item.Value) && !e.isBeginning(id) {
+				e.adopt(&execution{e: e, id: id})
 			}
 		}
 		if len(items) == 0 {
 			return nil
 		}
 	}
+}
+
+func (e *Embedded) isBeginning(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.begun[id] > 0
 }
 
 // page lists some executions, and does not give up at once.

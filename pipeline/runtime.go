@@ -11,9 +11,11 @@ type runtime struct {
 	token    token
 	op       string // of the call that is going on, "" if none is
 	cancel   context.CancelCauseFunc
-	timer    *time.Timer // until the next call
-	doubt    bool        // Start may have been called before, so Find comes first
-	aborting bool        // Abort has been called
+	timer    *time.Timer     // until the next call
+	doubt    bool            // Start may have been called before, so Find comes first
+	aborting bool            // Abort has been called
+	polls    context.Context // of all calls of Poll; nil before the first
+	unpoll   context.CancelCauseFunc
 	// An effect in trouble: since when in a row, and how often.
 	troubled time.Time
 	troubles int
@@ -32,6 +34,9 @@ func (rt *runtime) stop(cause error) {
 	}
 	if rt.cancel != nil {
 		rt.cancel(cause)
+	}
+	if rt.unpoll != nil {
+		rt.unpoll(cause)
 	}
 }
 

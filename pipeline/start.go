@@ -59,22 +59,37 @@ func (r *Run[O]) Watch(ctx context.Context) iter.Seq2[Event, error] {
 // without an output, ErrParked if this program cannot go on with it, or ctx's.
 func (r *Run[O]) Wait(ctx context.Context) (O, error) {
 	var out O
-	for _, err := range r.engine.Watch(ctx, r.id, 0) {
-		if err != nil {
-			return out, err
-		}
+	s, err := r.end(ctx)
+	if err == nil {
+		err = s.Err()
 	}
-	s, err := r.engine.Get(ctx, r.id)
 	if err != nil {
-		return out, err
-	}
-	if err := s.Err(); err != nil {
 		return out, err
 	}
 	if s.Output == nil {
 		return out, fmt.Errorf("execution %q: %w", r.id, ErrNoOutput)
 	}
 	return decodeAs[O](s.Output)
+}
+
+// end waits until the execution has ended.
+func (r *Run[O]) end(ctx context.Context) (Snapshot, error) {
+	if e, ok := r.engine.(*Embedded); ok { // which has the record at hand
+		rec, err := e.await(ctx, r.id)
+		switch {
+		case err != nil:
+			return Snapshot{}, err
+		case rec.Status == Succeeded:
+			return Snapshot{Status: rec.Status, Output: rec.Output}, nil
+		}
+		return rec.snapshot(), nil
+	}
+	for _, err := range r.engine.Watch(ctx, r.id, 0) {
+		if err != nil {
+			return Snapshot{}, err
+		}
+	}
+	return r.engine.Get(ctx, r.id)
 }
 
 // Approve approves the gate with the given stage id. The same actor approving

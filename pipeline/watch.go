@@ -10,23 +10,32 @@ import (
 // watcher is somebody who follows an execution.
 type watcher struct {
 	wake     chan struct{} // the record has changed
-	progress chan Event
+	progress chan Event    // nil for one who waits for the end
 }
 
-// wake tells everybody who watches that the record has changed, or of progress.
-func (x *execution) wake(progress *Event) {
+// wake tells everybody who watches that the record has changed; those who wait
+// for the end only if end is set.
+func (x *execution) wake(end bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for w := range x.watchers {
-		if progress != nil {
-			select {
-			case w.progress <- *progress:
-			default: // a slow reader misses progress
-			}
+		if w.progress == nil && !end {
 			continue
 		}
 		select {
 		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// show tells everybody who watches of progress. A slow reader misses some.
+func (x *execution) show(ev Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for w := range x.watchers {
+		select {
+		case w.progress <- ev:
 		default:
 		}
 	}
@@ -44,7 +53,7 @@ func (x *execution) progress(i int, pipeline, stage, line string) {
 	x.details[i] = line
 	x.mu.Unlock()
 	ev := Event{At: time.Now().UTC(), Kind: EventProgress, Stage: stage, Detail: line}
-	x.wake(&ev)
+	x.show(ev)
 	x.e.o.Observer.OnEvent(x.id, pipeline, ev)
 }
 
@@ -67,15 +76,8 @@ func (r *record) since(n uint64) []Event {
 // Watch implements Engine.
 func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		x := e.open(id)
 		w := &watcher{wake: make(chan struct{}, 1), progress: make(chan Event, 64)}
-		x.watch(w)
-		defer func() { x.unwatch(w); e.close(x) }()
-		for {
-			r, err := e.current(ctx, x)
-			if err == nil {
-				err = x.parking()
-			}
+		for r, err := range e.follow(ctx, id, w, func(ev Event) bool { return yield(ev, nil) }) {
 			if err != nil {
 				yield(Event{}, err)
 				return
@@ -86,10 +88,44 @@ func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2
 					return
 				}
 			}
-			if r.Status.Final() {
+		}
+	}
+}
+
+// await waits until the execution has ended and returns its record.
+func (e *Embedded) await(ctx context.Context, id string) (*record, error) {
+	w := &watcher{wake: make(chan struct{}, 1)}
+	for r, err := range e.follow(ctx, id, w, nil) {
+		if err != nil || r.Status.Final() {
+			return r, err
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// follow yields the record whenever w has been woken, and an error or the final
+// record at last. show, which may stop it, is told of progress.
+func (e *Embedded) follow(ctx context.Context, id string, w *watcher, show func(Event) bool) iter.Seq2[*record, error] {
+	return func(yield func(*record, error) bool) {
+		x := e.open(id)
+		x.watch(w)
+		defer func() { x.unwatch(w); e.close(x) }()
+		for {
+			r, err := e.current(ctx, x)
+			if err == nil {
+				err = x.parking()
+			}
+			if err != nil {
+				yield(nil, err)
 				return
 			}
-			if !w.wait(ctx, x, yield) {
+			if !yield(r, nil) || r.Status.Final() {
+				return
+			}
+			if goOn, err := w.wait(ctx, x, show); !goOn {
+				if err != nil {
+					yield(nil, err)
+				}
 				return
 			}
 			if x.isDead() { // the engine has rested; its next Run has another one
@@ -106,33 +142,32 @@ func (e *Embedded) Watch(ctx context.Context, id string, after uint64) iter.Seq2
 // works on, or nobody.
 const lookAgain = 2 * time.Second
 
-// wait yields progress until the record has changed. It reports whether to go on.
-func (w *watcher) wait(ctx context.Context, x *execution, yield func(Event, error) bool) bool {
+// wait shows progress until the record has changed. It reports whether to go on.
+func (w *watcher) wait(ctx context.Context, x *execution, show func(Event) bool) (goOn bool, err error) {
 	var again <-chan time.Time
 	if !x.owned() {
 		again = time.After(lookAgain)
 	}
 	for {
 		select {
-		case ev := <-w.progress:
-			if !yield(ev, nil) {
-				return false
+		case ev := <-w.progress: // before the events that followed it
+			if !show(ev) {
+				return false, nil
 			}
 			continue
 		default:
 		}
 		select {
 		case <-again:
-			return true
+			return true, nil
 		case ev := <-w.progress:
-			if !yield(ev, nil) {
-				return false
+			if !show(ev) {
+				return false, nil
 			}
 		case <-w.wake:
-			return true
+			return true, nil
 		case <-ctx.Done():
-			yield(Event{}, ctx.Err())
-			return false
+			return false, ctx.Err()
 		}
 	}
 }

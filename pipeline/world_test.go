@@ -172,4 +172,3 @@ func signal(t *testing.T, e pipeline.Engine, id string, kind pipeline.SignalKind
 	t.Helper()
 	require.NoError(t, e.Signal(t.Context(), id, pipeline.Signal{ID: fmt.Sprint(kind, stage, time.Now()), Kind: kind, Stage: stage, Actor: "alice"}))
 }
-

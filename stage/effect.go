@@ -26,6 +26,8 @@ type Task[I, O any] interface {
 //     failed Start. It must not answer "not found" while the effect may still
 //     appear; an error means "cannot tell yet" and Find is asked again.
 //   - Poll looks at the effect once, or blocks on a watch for at most Ctx.Budget.
+//     All calls for one attempt in one process have the same context.Context, so
+//     what they watch may stay open in between.
 //     It may change *h: the changed handle is persisted before the next call, so a
 //     Poll that wants to write notes its intent in *h, returns Running(detail, 0)
 //     and acts when it is called again. An error means that nothing could be seen

@@ -85,6 +85,10 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 	if err := c.writeFiles(o); err != nil {
 		return err
 	}
+	module := func() (string, error) { return "", nil }
+	if o.DataPlane {
+		module = gatewayModule(ctx)
+	}
 	if err := c.startEtcd(ctx, o.Programs.Etcd); err != nil {
 		return err
 	}
@@ -103,7 +107,7 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 		return err
 	}
 	if o.DataPlane {
-		if err := c.startDataPlane(ctx); err != nil {
+		if err := c.startDataPlane(ctx, module); err != nil {
 			return err
 		}
 	}

@@ -35,10 +35,32 @@ func crdFiles() []string {
 	return []string{"gatewayclasses", "gateways", "httproutes", "referencegrants"}
 }
 
+// gatewayModule finds the folder of the Gateway API's module while the components
+// start: the go command takes a while.
+func gatewayModule(ctx context.Context) func() (string, error) {
+	type result struct {
+		dir string
+		err error
+	}
+	found := make(chan result, 1)
+	go func() {
+		dir, err := tools.Module(ctx, "sigs.k8s.io/gateway-api")
+		found <- result{dir, err}
+	}()
+	return func() (string, error) {
+		r := <-found
+		return r.dir, r.err
+	}
+}
+
 // startDataPlane installs the Gateway API, makes the two classes and starts the
 // data plane.
-func (c *Cluster) startDataPlane(ctx context.Context) error {
-	if err := c.installCRDs(ctx); err != nil {
+func (c *Cluster) startDataPlane(ctx context.Context, module func() (string, error)) error {
+	dir, err := module()
+	if err != nil {
+		return err
+	}
+	if err := c.installCRDs(ctx, dir); err != nil {
 		return fmt.Errorf("gateway API: %w", err)
 	}
 	if err := c.createClasses(ctx); err != nil {
@@ -95,11 +117,7 @@ func (c *Cluster) createClasses(ctx context.Context) error {
 
 // installCRDs installs the genuine definitions of the Gateway API and waits until
 // they are served.
-func (c *Cluster) installCRDs(ctx context.Context) error {
-	module, err := tools.Module(ctx, "sigs.k8s.io/gateway-api")
-	if err != nil {
-		return err
-	}
+func (c *Cluster) installCRDs(ctx context.Context, module string) error {
 	client, err := dynamic.NewForConfig(c.Config(Admin))
 	if err != nil {
 		return err

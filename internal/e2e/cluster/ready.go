@@ -8,6 +8,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gennaker/gennaker/internal/e2e/process"
 )
 
 // ready waits for the guarantee of Start, component by component, so that an
@@ -23,10 +25,11 @@ func (c *Cluster) ready(ctx context.Context, o Options) error {
 		return err
 	}
 	if err := manager.Ready(ctx, func(ctx context.Context) error {
-		if _, err := c.client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{}); err != nil {
+		if err := c.nodesReady(ctx, o.Nodes, true); err != nil {
 			return err
 		}
-		return c.nodesReady(ctx, o.Nodes, true)
+		_, err := c.client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+		return err
 	}); err != nil {
 		return err
 	}
@@ -40,7 +43,7 @@ func (c *Cluster) ready(ctx context.Context, o Options) error {
 // possible to schedule: the controller manager takes the first taint away.
 func (c *Cluster) nodesReady(ctx context.Context, want int, schedulable bool) error {
 	if err := c.Err(); err != nil {
-		return err
+		return process.Hopeless(err)
 	}
 	list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -118,10 +118,13 @@ func (p *pod) end(ctx context.Context, object *v1.Pod, running *sync.WaitGroup) 
 	running.Wait()
 	zero := int64(0)
 	for {
-		err := p.k.client.CoreV1().Pods(object.Namespace).Delete(ctx, object.Name, metav1.DeleteOptions{
+		// The success of the request ends this pod, which must not cut off the answer.
+		request, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		err := p.k.client.CoreV1().Pods(object.Namespace).Delete(request, object.Name, metav1.DeleteOptions{
 			GracePeriodSeconds: &zero,
 			Preconditions:      &metav1.Preconditions{UID: &object.UID},
 		})
+		cancel()
 		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return
 		}

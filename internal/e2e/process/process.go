@@ -129,9 +129,17 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Ready calls check every 20 milliseconds until it returns nil. It returns an
-// error with the last answer of check and the end of the log when ctx ends or the
-// process exits first.
+// hopeless is an error after which it makes no sense to wait.
+type hopeless struct{ error }
+
+func (h hopeless) Unwrap() error { return h.error }
+
+// Hopeless marks an error of a check, so that [Process.Ready] returns it at once.
+func Hopeless(err error) error { return hopeless{err} }
+
+// Ready calls check every 20 milliseconds until it returns nil or a [Hopeless]
+// error. It returns an error with the last answer of check and the end of the log
+// when ctx ends or the process exits first.
 func (p *Process) Ready(ctx context.Context, check func(context.Context) error) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -139,6 +147,8 @@ func (p *Process) Ready(ctx context.Context, check func(context.Context) error) 
 	for {
 		if err := check(ctx); err == nil {
 			return nil
+		} else if errors.As(err, new(hopeless)) {
+			return err
 		} else if ctx.Err() == nil {
 			last = err
 		}

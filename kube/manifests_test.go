@@ -1,0 +1,57 @@
+package kube_test
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gennaker/gennaker/kube"
+)
+
+func TestManifestMistakesNameFileAndDocument(t *testing.T) {
+	fsys := fstest.MapFS{
+		"deploy/a.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n# nothing\n---\nkind: ConfigMap\nmetadata: {name: b}\n")},
+		"deploy/b.yaml": {Data: []byte("apiVersion: v1\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")},
+		"deploy/c.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: d-}\n")},
+		"deploy/d.yaml": {Data: []byte("- 1\n")},
+	}
+	m := kube.FS(fsys, "deploy/*.yaml", "other/*.yaml")
+	err := m.Err()
+	require.ErrorIs(t, err, kube.ErrInvalid)
+	require.Equal(t, 1, m.Len())
+	for _, text := range []string{
+		"manifest deploy/a.yaml document 3 (ConfigMap b): invalid: apiVersion is missing",
+		"manifest deploy/b.yaml document 1: invalid:",
+		"manifest deploy/c.yaml document 1 (ConfigMap ): invalid: metadata.name is missing",
+		"manifest deploy/d.yaml document 1: invalid: it is not an object",
+		"manifest other/*.yaml: invalid: no file matches",
+	} {
+		require.ErrorContains(t, err, text)
+	}
+}
+
+func TestTypedObjectsAndLists(t *testing.T) {
+	m := kube.Objects(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})
+	require.NoError(t, m.Err())
+	require.Equal(t, 1, m.Len())
+	list := kube.YAML("list.yaml", []byte(`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"}},{"apiVersion":"v1","kind":"Secret","metadata":{"name":"b"}}]}`))
+	require.NoError(t, list.Err())
+	require.Equal(t, 3, m.With(list).Len())
+	require.Equal(t, 1, m.Len(), "With leaves its receiver alone")
+	require.ErrorIs(t, kube.Objects(nil).Err(), kube.ErrInvalid)
+}
+
+func FuzzYAML(f *testing.F) {
+	f.Add([]byte(shopYAML))
+	f.Add([]byte("kind: List\nitems: [1, {}]"))
+	f.Add([]byte("---\n---\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := kube.YAML("fuzz", data)
+		again := kube.YAML("fuzz", data)
+		require.Equal(t, m.Len(), again.Len())
+		require.Equal(t, m.Err() == nil, again.Err() == nil)
+	})
+}

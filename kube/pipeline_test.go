@@ -1,0 +1,56 @@
+package kube_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/kube"
+	"github.com/gennaker/gennaker/kube/kubetest"
+	"github.com/gennaker/gennaker/pipeline"
+	"github.com/gennaker/gennaker/stage"
+)
+
+var (
+	_ stage.Deployer[kube.Handle]                      = kube.App{}
+	_ stage.Undoer[stage.DeployRequest, stage.Release] = kube.App{}
+)
+
+// The whole of it on the embedded engine, which gives each call a context of
+// its own.
+func TestDeployStageOnTheEngine(t *testing.T) {
+	for name, s := range strategies {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				defer w.client.Close()
+				def := pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[artifact.Set]) pipeline.Ref[stage.Release] {
+					return stage.Deploy(b, "prod", w.app, in, s)
+				})
+				engine := pipeline.New(pipeline.NewMemory(), pipeline.Options{})
+				require.NoError(t, engine.Register(def))
+				ctx, cancel := context.WithCancel(context.Background())
+				done := make(chan error, 1)
+				go func() { done <- engine.Run(ctx) }()
+				defer func() { cancel(); require.NoError(t, <-done) }()
+				release := func(id, image string) error {
+					run, err := pipeline.Start(ctx, engine, def, id, set(t, image))
+					require.NoError(t, err)
+					_, err = run.Wait(ctx)
+					return err
+				}
+				require.NoError(t, release("one", "v1"))
+				w.k.ResetRequests()
+				require.NoError(t, release("two", "v2"))
+				require.LessOrEqual(t, len(w.k.Requests()), 20)
+				require.Equal(t, map[string]int{"v2": 3}, w.serving())
+				w.images["bad"] = kubetest.Behavior{BadImage: true}
+				err := release("three", "bad")
+				require.ErrorContains(t, err, "ImagePull")
+				require.ErrorContains(t, err, "the baseline is restored and verified")
+				require.Equal(t, map[string]int{"v2": 3}, w.serving())
+			})
+		})
+	}
+}
