@@ -13,6 +13,7 @@ import (
 
 	"github.com/gennaker/gennaker/examples/internal/shop"
 	"github.com/gennaker/gennaker/pipeline"
+	"github.com/gennaker/gennaker/stage"
 )
 
 // TestLinesFitTheTerminal: a line that the terminal wrapped would be left behind
@@ -98,6 +99,10 @@ func TestComplaintIsMadeOnce(t *testing.T) {
 	c.OnWrite(full)
 	c.OnWrite(full)
 	require.Equal(t, 1, strings.Count(out.String(), "no space left on device"), out.String())
+	c.OnCall(pipeline.CallInfo{Stage: "build", Op: "start", Err: errors.New("connection refused")})
+	require.Contains(t, out.String(), "build: start is tried again: connection refused")
+	c.OnCall(pipeline.CallInfo{Stage: "test", Op: "start", Err: stage.Permanent(errors.New("forbidden"))})
+	require.NotContains(t, out.String(), "forbidden", "it ends the stage, which is shown")
 	c.OnWrite(pipeline.WriteInfo{})
 	c.OnWrite(full)
 	require.Equal(t, 2, strings.Count(out.String(), "no space left on device"), out.String())
