@@ -3,11 +3,9 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gennaker/gennaker/artifact"
@@ -49,8 +47,9 @@ func (a App) readClaim(ctx context.Context) (claim, error) {
 	return c, nil
 }
 
-// writeClaim writes what h says at the state in which the claim was read; a
-// claim that somebody else has written meanwhile is ErrStale.
+// writeClaim writes what h says at the state in which the claim was read. If
+// somebody else has written it meanwhile, the error is a conflict, after which
+// the claim must be read again: it need not be lost.
 func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) error {
 	data, err := json.Marshal(h)
 	if err != nil {
@@ -92,9 +91,6 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 		return err
 	}
 	_, err = a.Cluster.update(ctx, u, a.owner())
-	if apierrors.IsConflict(err) {
-		return fmt.Errorf("%s: %w", ref, ErrStale)
-	}
 	return err
 }
 
@@ -129,9 +125,5 @@ func (a App) takeOver(ctx context.Context, h *Handle, fence uint64) error {
 	if err != nil || c.Fence == h.Fence {
 		return err
 	}
-	err = a.writeClaim(ctx, c, h, c.Ended)
-	if errors.Is(err, ErrStale) {
-		_, err = a.holding(ctx, h)
-	}
-	return err
+	return a.writeClaim(ctx, c, h, c.Ended)
 }

@@ -174,6 +174,10 @@ func refusal(err error) bool {
 		return true
 	case apierrors.IsTooManyRequests(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		return false
+	case apierrors.IsConflict(err) && len(conflictsOf(err)) == 0:
+		// Somebody else has written the object between a read and a write, the
+		// API server's own read included: another look may decide otherwise.
+		return false
 	case code == 408 || code == 429:
 		return false
 	default:
