@@ -23,7 +23,7 @@ const minPoll = 10 * time.Millisecond
 
 // launch runs one operation of a stage's work in a goroutine of its own, which
 // posts the outcome.
-func (x *execution) launch(i int, rt *runtime, op string) {
+func (x *execution) launch(i int, rt *activity, op string) {
 	base := x.e.calls
 	if op == opPoll {
 		base = x.e.polls
@@ -72,7 +72,7 @@ func (l *launched) goexit() input {
 type launched struct {
 	x     *execution
 	i     int
-	rt    *runtime
+	rt    *activity
 	op    string
 	t     token
 	doubt bool

@@ -19,7 +19,7 @@ type execution struct {
 
 	m       *machine // nil when cold: everything is in the store
 	version Version
-	rt      map[int]*runtime
+	rt      map[int]*activity
 	timer   *time.Timer
 	fence   bool  // the epoch has risen and must be written
 	fresh   bool  // just loaded: a changed program or the time may let it advance
