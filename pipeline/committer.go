@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -57,6 +58,7 @@ func (c *committer) put(ctx context.Context, op Op) (Version, error) {
 // flush commits until nothing is queued. Whoever queued waits for it.
 func (c *committer) flush(ctx context.Context, b Batcher) {
 	for {
+		c.gather()
 		c.mu.Lock()
 		n := min(len(c.queue), maxBatch)
 		batch := c.queue[:n:n]
@@ -83,6 +85,22 @@ func (c *committer) flush(ctx context.Context, b Batcher) {
 			batch[i].done <- results[i]
 		}
 		c.observe(info)
+	}
+}
+
+// gather lets those who are about to write do so first: a flush costs much the
+// same for one write as for many. It yields as long as the queue grows, so nobody
+// who is alone waits.
+func (c *committer) gather() {
+	for seen := 0; ; {
+		c.mu.Lock()
+		n := len(c.queue)
+		c.mu.Unlock()
+		if n <= seen || n >= maxBatch {
+			return
+		}
+		seen = n
+		runtime.Gosched()
 	}
 }
 
