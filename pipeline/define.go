@@ -41,6 +41,19 @@ func UndoOnFailure() Option { return func(p *Plan) { p.UndoOnFailure = true } }
 // letter or digit. version tells people and tests which definition they look at; executions
 // that run go on with the plan they were started with.
 //
+// The input is checked when an execution starts. If I is a struct, tags of its
+// fields say what is wanted; a field with its zero value is missing, and of its
+// tags only the first counts then:
+//
+//	param:"required"         must not be the zero value
+//	pattern:"[0-9a-f]{7,40}" a string must match as a whole
+//	enum:"test,prod"         a string must be one of these
+//	min:"1" max:"10"         bounds of a number, or of the length of a string, slice or map
+//
+// A method Validate() error of I adds what tags cannot say. What fails is a
+// [ParameterError], with a [FieldError] for each field. A zero is not below its
+// min: give the field param:"required", too.
+//
 // Mistakes do not panic: they are collected, and Plan, Start and an engine's
 // Register return all of them as one *DefinitionError.
 func Define[I, O any](name string, version int, build func(b *Builder, in Ref[I]) Ref[O], opts ...Option) *Pipeline[I, O] {
