@@ -97,6 +97,31 @@ func (p *Pipeline[I, O]) Plan() (*Plan, error) {
 
 func (p *Pipeline[I, O]) definition() *definition { return p.def }
 
+// Replace returns a pipeline with the same plan and other work: swap is asked for
+// every task and effect, and returns what is to run in its place, which must have
+// the same type and may be work itself. It is for tests; see pipelinetest.Stub.
+func (p *Pipeline[I, O]) Replace(swap func(s Stage, work Work) Work) *Pipeline[I, O] {
+	if p.def.err != nil {
+		return p
+	}
+	def := *p.def
+	def.root = p.def.root.copyInto(nil)
+	def.root.replace(swap)
+	def.root.plan() // derives the edges of the copies; the plan stays what it is
+	return &Pipeline[I, O]{&def}
+}
+
+func (s *scopeDef) replace(swap func(Stage, Work) Work) {
+	for _, n := range s.nodes {
+		if n.work != nil {
+			n.work = swap(n.Stage, n.work)
+		}
+		if n.body != nil {
+			n.body.replace(swap)
+		}
+	}
+}
+
 // Name returns the pipeline's name.
 func (p *Pipeline[I, O]) Name() string { return p.def.plan.Name }
 
