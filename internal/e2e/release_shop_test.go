@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,9 +52,9 @@ type shop struct {
 	state   string
 }
 
-// newShop makes the namespaces. The example knows them by name, so tests that use
-// it follow each other, and the namespaces must be gone before the next one.
-func newShop(t *testing.T, namespaces ...string) *shop {
+// newShop makes the surroundings. The example knows its namespaces by name, so tests
+// that use it must follow each other.
+func newShop(t *testing.T) *shop {
 	c := clustertest.Own(t)
 	_, err := releaseProgram()
 	require.NoError(t, err)
@@ -69,7 +70,7 @@ func newShop(t *testing.T, namespaces ...string) *shop {
 		Build: shopBuild,
 	})
 	s.url = s.jenkins.Start().URL
-	for _, name := range namespaces {
+	for _, name := range []string{shopTest, shopProd} {
 		s.namespace(name)
 	}
 	return s
@@ -106,45 +107,55 @@ func shopDigest(tag string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// namespace makes a namespace if it isn't there, and empties it after the test.
+// It is not removed, which takes longer than most of the tests.
 func (s *shop) namespace(name string) {
 	s.t.Helper()
 	namespaces := s.client.CoreV1().Namespaces()
 	_, err := namespaces.Create(s.t.Context(), &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	require.NoError(s.t, err)
-	s.t.Cleanup(func() { s.remove(name) })
+	if !apierrors.IsAlreadyExists(err) {
+		require.NoError(s.t, err)
+	}
+	s.t.Cleanup(func() { s.empty(name) })
 	clustertest.Eventually(s.t, patience, func(ctx context.Context) error {
 		_, err := s.client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	})
 }
 
-// remove removes a namespace and waits until it is gone. The workloads go before:
-// the namespace's controller would wait for the grace period of the pods that it
-// finds.
-func (s *shop) remove(name string) {
+// empty removes what a release makes and waits until no pod is left.
+func (s *shop) empty(name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
 	defer cancel()
-	now := metav1.DeleteOptions{GracePeriodSeconds: new(int64)}
-	background := metav1.DeletePropagationBackground
-	err := s.client.AppsV1().Deployments(name).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &background}, metav1.ListOptions{})
-	removing := false
+	background, now := metav1.DeletePropagationBackground, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}
+	core, all := s.client.CoreV1(), metav1.ListOptions{}
+	err := errors.Join(
+		s.client.NetworkingV1().Ingresses(name).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
+		ignoreNotFound(core.Services(name).Delete(ctx, "shop", metav1.DeleteOptions{})),
+		core.ConfigMaps(name).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
+		s.client.AppsV1().Deployments(name).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &background}, all),
+	)
 	for err == nil {
-		// The sets first, or their controller makes new pods.
-		sets, listErr := s.client.AppsV1().ReplicaSets(name).List(ctx, metav1.ListOptions{})
-		_ = s.client.CoreV1().Pods(name).DeleteCollection(ctx, now, metav1.ListOptions{})
-		if listErr == nil && len(sets.Items) == 0 && !removing {
-			removing, err = true, s.client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
-		}
-		if _, getErr := s.client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{}); apierrors.IsNotFound(getErr) {
+		sets, err1 := s.client.AppsV1().ReplicaSets(name).List(ctx, all)
+		pods, err2 := core.Pods(name).List(ctx, all)
+		if err = errors.Join(err1, err2); err == nil && len(sets.Items)+len(pods.Items) == 0 {
 			return
 		}
+		_ = core.Pods(name).DeleteCollection(ctx, now, all) // the drains need not end
 		select {
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	s.t.Errorf("namespace %s: %v", name, err)
+	s.t.Errorf("emptying namespace %s: %v", name, err)
+}
+
+func ignoreNotFound(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // start starts a release; its id is its tag.
@@ -185,8 +196,11 @@ func (s *shop) builds(tag string) int {
 	return len(slices.DeleteFunc(s.jenkins.Builds(shopJob), func(b jenkinstest.BuildInfo) bool { return b.Params["TAG"] != tag }))
 }
 
-// objects is every object of a namespace that a release may write, as it was
-// asked for, without what changes whenever it is written.
+// shopRecord is the ConfigMap that tells which release came last, and how it ended.
+const shopRecord = "gennaker-shop"
+
+// objects is every object of a namespace that a release may write but its record,
+// as it was asked for, without what changes whenever it is written.
 func (s *shop) objects(t *testing.T, namespace string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -213,7 +227,9 @@ func (s *shop) objects(t *testing.T, namespace string) map[string]string {
 	settings, err := s.client.CoreV1().ConfigMaps(namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	for _, o := range settings.Items {
-		add("ConfigMap", o.ObjectMeta, o.Data)
+		if o.Name != shopRecord {
+			add("ConfigMap", o.ObjectMeta, o.Data)
+		}
 	}
 	return all
 }
