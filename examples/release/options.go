@@ -69,13 +69,23 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	switch *how {
 	case "rolling":
-		o.strategy = strategy.Rolling{Settle: 500 * time.Millisecond}
+		o.strategy = strategy.Rolling{Settle: o.settle()}
 	case "redblack":
-		o.strategy = strategy.RedBlack{KeepOld: time.Second, Settle: 500 * time.Millisecond}
+		o.strategy = strategy.RedBlack{KeepOld: time.Second, Settle: o.settle()}
 	default:
 		return o, fmt.Errorf("-strategy %q: want rolling or redblack", *how)
 	}
 	return o, nil
+}
+
+// settle is how long the traffic must stay with the new version until the release
+// believes it. kube-proxy follows the cluster within its sync period, which is one
+// second: until then a node may still send new connections to the old version.
+func (o options) settle() time.Duration {
+	if o.kubeconfig == "" {
+		return 500 * time.Millisecond // nothing is in front of the simulated cluster
+	}
+	return 1500 * time.Millisecond
 }
 
 func defaultState() string {
@@ -88,7 +98,7 @@ func defaultState() string {
 
 // systems connects to what the flags name, and simulates the rest.
 func (o options) systems(con console) (shop.Systems, func(), error) {
-	sys := shop.Systems{Job: o.job}
+	sys := shop.Systems{Job: o.job, Settle: o.settle()}
 	settings := jenkins.Options{
 		URL: o.jenkins, User: os.Getenv("JENKINS_USER"), Token: os.Getenv("JENKINS_TOKEN"),
 	}
