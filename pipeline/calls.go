@@ -21,9 +21,8 @@ const abortTimeout = 2 * time.Minute
 // minPoll is the least wait between two calls of Poll that change nothing.
 const minPoll = 10 * time.Millisecond
 
-// launch runs one operation of a stage's work in a goroutine of its own, which
-// posts the outcome.
-func (x *execution) launch(i int, rt *runtime, op string) {
+// launch lets one operation of a stage's work run when the turn is over.
+func (x *execution) launch(i int, rt *activity, op string) {
 	ctx, cancel := rt.context(x.e, op)
 	if op == opAbort && !rt.aborting { // what was wrong with polls does not count
 		rt.aborting, rt.troubles = true, 0
@@ -32,32 +31,44 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 	l := &launched{x: x, i: i, rt: rt, op: op, t: rt.token, doubt: rt.doubt, rec: x.m.r}
 	l.work = x.m.v.insts[i].n.work
 	l.c = x.newCall(ctx, i, rt.token, op)
+	l.cancel = cancel
 	x.e.turns.add()
-	go func() {
-		defer x.e.turns.done()
-		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
-		defer func() { x.hand(in) }() // even if the stage's code ends the goroutine
-		if op != opPoll {
-			defer cancel(nil)
-		}
-		select {
-		case x.e.slots <- struct{}{}:
-			defer func() { <-x.e.slots }()
-			start := time.Now()
-			in = l.goexit()
-			in = l.run()
-			x.e.o.Observer.OnCall(CallInfo{
-				Execution: x.id, Pipeline: l.c.Pipeline, Stage: l.c.Stage, Op: op, Generation: l.t.gen,
-				Attempt: l.c.Attempt, Duration: time.Since(start), Err: l.err,
-			})
-		case <-ctx.Done():
+	x.calls = append(x.calls, l)
+}
+
+// do makes the call and returns its outcome, for the execution's next turn.
+func (l *launched) do() (in input) {
+	x := l.x
+	in = input{kind: inTimer, ret: &returned{stage: l.i, rt: l.rt}}
+	returned := false
+	defer func() {
+		if !returned { // the stage's code ends the goroutine
+			x.post(in)
+			x.e.turns.done()
 		}
 	}()
+	if l.op != opPoll {
+		defer l.cancel(nil)
+	}
+	select {
+	case x.e.slots <- struct{}{}:
+		defer func() { <-x.e.slots }()
+		start := time.Now()
+		in = l.goexit()
+		in = l.run()
+		x.e.o.Observer.OnCall(CallInfo{
+			Execution: x.id, Pipeline: l.c.Pipeline, Stage: l.c.Stage, Op: l.op, Generation: l.t.gen,
+			Attempt: l.c.Attempt, Duration: time.Since(start), Err: l.err,
+		})
+	case <-l.c.Context.Done():
+	}
+	returned = true
+	return in
 }
 
 // context returns the context of a call. All calls of Poll of an attempt have
 // one context, so that what they watch may stay open in between.
-func (rt *runtime) context(e *Embedded, op string) (context.Context, context.CancelCauseFunc) {
+func (rt *activity) context(e *Embedded, op string) (context.Context, context.CancelCauseFunc) {
 	if op != opPoll {
 		return context.WithCancelCause(e.calls)
 	}
@@ -82,7 +93,7 @@ func (l *launched) goexit() input {
 type launched struct {
 	x     *execution
 	i     int
-	rt    *runtime
+	rt    *activity
 	op    string
 	t     token
 	doubt bool
@@ -90,6 +101,8 @@ type launched struct {
 	work  Work
 	c     *Call
 	err   error
+
+	cancel context.CancelCauseFunc
 }
 
 // run performs the operation and turns its outcome into an input.

@@ -171,7 +171,7 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
 	}
 	r.event(now, EventStarted, "", "", o.Actor)
-	x := &execution{e: e, id: id, rt: map[int]*runtime{}}
+	x := &execution{e: e, id: id, rt: map[int]*activity{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
 	x.m.apply(nil)
 	defer e.beginning(id)()

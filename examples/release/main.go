@@ -14,6 +14,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -53,8 +54,11 @@ const (
 
 func run(ctx context.Context, args []string, con console) int {
 	o, err := parse(args, con.err)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
 	if err != nil {
-		if !errors.Is(err, errHelp) {
+		if !errors.Is(err, errTold) {
 			fmt.Fprintln(con.err, "release:", err)
 		}
 		return exitUsage

@@ -31,8 +31,8 @@ type options struct {
 	user         string
 }
 
-// errHelp says that the flag package has already told the user everything.
-var errHelp = errors.New("help")
+// errTold says that the flag package has already told the user what is wrong.
+var errTold = errors.New("told")
 
 func parse(args []string, out io.Writer) (options, error) {
 	o := options{user: "release"}
@@ -54,8 +54,10 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; empty means a simulated one")
 	fs.StringVar(&o.jenkins, "jenkins", "", "URL of Jenkins; empty means a simulated one. User and API token come from JENKINS_USER and JENKINS_TOKEN")
 	fs.StringVar(&o.job, "job", shop.Job, "full name of the Jenkins job")
-	if err := fs.Parse(args); err != nil {
-		return o, errHelp
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return o, err
+	} else if err != nil {
+		return o, errTold
 	}
 	switch {
 	case fs.NArg() > 0:

@@ -1,7 +1,7 @@
-// Package stores runs the tests of every store that needs a server, its
-// conformance suite above all, on the genuine server.
+// Package stores holds the suites of the state stores and artifact stores on the
+// genuine servers. There is nothing to import here.
 //
-// There is nothing to import. The packages' own tests are run as they are, so that
-// whatever they test against a server is tested here; a test that is skipped fails
-// unless what it tests is optional.
+// Each store passes its conformance suite on a server of its own, keeps what it
+// acknowledged through a crash of that server, and passes the tests of its own
+// package that need a server.
 package stores

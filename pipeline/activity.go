@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// runtime is what runs, or is about to, for one stage of an execution. Turns
+// activity is what runs, or is about to, for one stage of an execution. Turns
 // own it; calls touch only what is passed to them.
-type runtime struct {
+type activity struct {
 	token    token
 	op       string // of the call that is going on, "" if none is
 	cancel   context.CancelCauseFunc
@@ -27,7 +27,7 @@ type token struct {
 	undo     bool
 }
 
-func (rt *runtime) stop(cause error) {
+func (rt *activity) stop(cause error) {
 	if rt.timer != nil {
 		rt.timer.Stop()
 		rt.timer = nil
@@ -80,10 +80,10 @@ const (
 
 // doubt marks the starts that an earlier process may have made.
 func (x *execution) doubt() {
-	x.rt = map[int]*runtime{}
+	x.rt = map[int]*activity{}
 	for i := range x.m.r.Stages {
 		if op, t := x.m.r.wanted(i); op == opStart {
-			x.rt[i] = &runtime{token: t, doubt: true}
+			x.rt[i] = &activity{token: t, doubt: true}
 		}
 	}
 }
@@ -113,7 +113,7 @@ func (x *execution) reconcile() {
 			if rt != nil {
 				rt.stop(ErrStopped)
 			}
-			rt = &runtime{token: t}
+			rt = &activity{token: t}
 			x.rt[i] = rt
 		}
 		switch {
@@ -129,7 +129,7 @@ func (x *execution) reconcile() {
 }
 
 // later lets the stage's work be called again after d.
-func (x *execution) later(i int, rt *runtime, d time.Duration) {
+func (x *execution) later(i int, rt *activity, d time.Duration) {
 	if d <= 0 {
 		return // reconcile calls it at once
 	}
@@ -140,7 +140,7 @@ func (x *execution) later(i int, rt *runtime, d time.Duration) {
 // wait before the next one has.
 type returned struct {
 	stage int
-	rt    *runtime
+	rt    *activity
 	woken bool
 	doubt bool          // Start may have had an effect
 	next  time.Duration // before the next call
