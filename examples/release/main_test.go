@@ -174,7 +174,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for range 20 {
-		moment := time.Duration(rnd.Int64N(int64(4 * time.Second)))
+		moment := time.Duration(rnd.Int64N(int64(6 * time.Second)))
 		w := newWorld(t)
 		all.Go(func() { w.killAndResume(t, moment) })
 	}

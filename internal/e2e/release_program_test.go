@@ -27,23 +27,28 @@ var releaseProgram = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "release")
+	return path, buildRelease(path)
+})
+
+func buildRelease(path string) error {
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./examples/release")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", &buildError{out: string(out), err: err}
+		return fmt.Errorf("go build ./examples/release: %w\n%s", err, out)
 	}
-	return path, nil
-})
-
-type buildError struct {
-	out string
-	err error
+	return nil
 }
 
-func (e *buildError) Error() string {
-	return "go build ./examples/release: " + e.err.Error() + "\n" + e.out
+// warmRelease builds the program where the network is, in case its modules must be
+// downloaded; inside the namespaces the result comes from Go's cache.
+func warmRelease() {
+	if netns.Inside() {
+		return
+	}
+	if err := buildRelease(os.DevNull); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err) // the tests that need it say it again
+	}
 }
-func (e *buildError) Unwrap() error { return e.err }
 
 // outcome is what one run of the program said and did.
 type outcome struct {
