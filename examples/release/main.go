@@ -35,14 +35,23 @@ func main() {
 	defer stop()
 	tty := term.IsTerminal(int(os.Stdout.Fd()))
 	ask := term.IsTerminal(int(os.Stdin.Fd())) && tty
-	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: tty, ask: ask}))
+	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: tty, ask: ask, width: columns}))
+}
+
+// columns is the width of the terminal, which may change at any time.
+func columns() int {
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return 80
 }
 
 // console is where the program talks to people.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
-	tty, ask bool // out is a terminal; there is somebody to ask
+	tty, ask bool       // out is a terminal; there is somebody to ask
+	width    func() int // columns of the terminal
 }
 
 // The exit codes.
@@ -102,7 +111,10 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 	before, err := engine.Get(ctx, o.id)
 	known := err == nil
 	r, err := pipeline.Start(ctx, engine, p, o.id, o.commit, pipeline.By(o.user))
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return exitFailed, o.interrupted()
+	case err != nil:
 		return exitUsage, err
 	}
 	view := o.view(con)
@@ -123,7 +135,7 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 	}
 	switch {
 	case ctx.Err() != nil:
-		return exitFailed, fmt.Errorf("interrupted; nothing is lost: go on with -id %s -state %s", o.id, o.state)
+		return exitFailed, o.interrupted()
 	case err != nil:
 		return exitFailed, err
 	}
@@ -132,6 +144,10 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 		return exitFailed, err
 	}
 	return o.outcome(s, view)
+}
+
+func (o options) interrupted() error {
+	return fmt.Errorf("interrupted; nothing is lost: go on with -id %s -state %s", o.id, o.state)
 }
 
 // follow shows the release and decides about its approval, until it ends.
