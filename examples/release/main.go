@@ -120,6 +120,14 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 	view := o.view(con)
 	if known && before.Status.Final() {
 		view.note("release %s has ended before; nothing is changed", o.id)
+		if o.json { // whoever lost the events gets them again
+			for ev, err := range r.Watch(ctx) {
+				if err != nil {
+					return exitFailed, err
+				}
+				view.show(before, ev)
+			}
+		}
 		return o.outcome(before, view)
 	}
 	if known {
