@@ -96,7 +96,7 @@ func TestNestedGroups(t *testing.T) {
 	})
 	p := func(budget int) *pipeline.Pipeline[[][]int, [][]int] {
 		return pipeline.Define("nested", 1, func(b *pipeline.Builder, in pipeline.Ref[[][]int]) pipeline.Ref[[][]int] {
-			return stage.Each(b, "zone[z3]/host[h22]/sub/work", in, func(l []int) string { return fmt.Sprint("z", len(l)) },
+			return stage.Each(b, "zone", in, func(l []int) string { return fmt.Sprint("z", len(l)) },
 				func(b *pipeline.Builder, zone pipeline.Ref[[]int]) pipeline.Ref[[]int] {
 					return stage.Each(b, "host", zone, func(n int) string { return fmt.Sprint("h", n) },
 						func(b *pipeline.Builder, host pipeline.Ref[int]) pipeline.Ref[int] {
@@ -114,7 +114,7 @@ func TestNestedGroups(t *testing.T) {
 		_, err = begin(t, e, p(0), "bad", [][]int{{1, 22, 3}, {4, 5}}).Wait(t.Context())
 		var failed *pipeline.FailedError
 		require.ErrorAs(t, err, &failed)
-		require.Equal(t, "zone", failed.Stage)
+		require.Equal(t, "zone[z3]/host[h22]/sub/work", failed.Stage)
 		s, err := e.Get(t.Context(), "bad")
 		require.NoError(t, err)
 		require.Equal(t, pipeline.StageFailed, stageOf(t, s, "zone[z3]/host[h22]/sub/work").Status)
