@@ -103,11 +103,12 @@ func (o options) release(ctx context.Context, con console) (int, error) {
 		return exitUsage, err
 	}
 	defer store.Close()
-	return o.drive(ctx, con, pipeline.New(store, pipeline.Options{}), p)
+	view := o.view(con)
+	return o.drive(ctx, con, pipeline.New(store, pipeline.Options{Observer: &complaint{view: view}}), p, view)
 }
 
 // drive runs the engine until the release has ended or ctx has.
-func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedded, p *pipeline.Pipeline[shop.Commit, stage.Release]) (int, error) {
+func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedded, p *pipeline.Pipeline[shop.Commit, stage.Release], view view) (int, error) {
 	before, err := engine.Get(ctx, o.id)
 	known := err == nil
 	r, err := pipeline.Start(ctx, engine, p, o.id, o.commit, pipeline.By(o.user))
@@ -117,7 +118,6 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 	case err != nil:
 		return exitUsage, err
 	}
-	view := o.view(con)
 	if known && before.Status.Final() {
 		view.note("release %s has ended before; nothing is changed", o.id)
 		if o.json { // whoever lost the events gets them again

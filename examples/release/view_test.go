@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -64,4 +65,18 @@ func TestInterruptedAtOnce(t *testing.T) {
 	code := run(ctx, []string{"-state", t.TempDir(), "-id", "r"}, console{in: strings.NewReader(""), out: &out, err: &errs})
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, errs.String(), "interrupted; nothing is lost: go on with -id r")
+}
+
+func TestComplaintIsMadeOnce(t *testing.T) {
+	var out bytes.Buffer
+	c := &complaint{view: &lineView{out: &out, begin: time.Now()}}
+	full := pipeline.WriteInfo{Err: errors.New("no space left on device")}
+	c.OnWrite(pipeline.WriteInfo{})
+	require.Empty(t, out.String())
+	c.OnWrite(full)
+	c.OnWrite(full)
+	require.Equal(t, 1, strings.Count(out.String(), "no space left on device"), out.String())
+	c.OnWrite(pipeline.WriteInfo{})
+	c.OnWrite(full)
+	require.Equal(t, 2, strings.Count(out.String(), "no space left on device"), out.String())
 }
