@@ -118,6 +118,15 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// A real cluster's nodes follow a change of the routes within a second only.
+func TestTrafficSettlesForLongerThanKubeProxyNeeds(t *testing.T) {
+	for _, how := range []string{"rolling", "redblack"} {
+		code, out, errs := call(t, "-plan", "-strategy", how, "-kubeconfig", newWorld(t).kube)
+		require.Equal(t, exitOK, code, errs)
+		require.Equal(t, 2, strings.Count(out, "1.5s"), "in test and in prod: %s", out)
+	}
+}
+
 func TestUnknownJenkinsJob(t *testing.T) {
 	code, out, errs := call(t, "-job", "shop/other")
 	require.Equal(t, exitFailed, code)
