@@ -6,7 +6,9 @@
 // process; with -jenkins and -kubeconfig it runs the same release on real ones,
 // or on those of examples/world. See -help.
 //
-// Started again with the same -id and -state after a kill, it resumes. It exits
+// Started again with the same -id and -state after a kill, it resumes, provided
+// that Jenkins and Kubernetes have gone on meanwhile: those inside this process
+// have not. It exits
 // with 0 only if the release has succeeded: 1 means that it failed or was
 // rejected, 2 that it could not be started.
 package main
@@ -130,6 +132,9 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 		}
 		return o.outcome(before, view)
 	}
+	if known && o.simulated() {
+		return exitUsage, fmt.Errorf("release %s cannot be resumed: what was simulated for it has ended with its process; choose another id (examples/world simulates in a process that goes on)", o.id)
+	}
 	if known {
 		view.note("release %s is resumed", o.id)
 	}
@@ -155,6 +160,9 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 }
 
 func (o options) interrupted() error {
+	if o.simulated() {
+		return errors.New("interrupted; what was simulated ends with it: start again with another id (examples/world simulates in a process that goes on)")
+	}
 	return fmt.Errorf("interrupted; nothing is lost: go on with -id %s -state %s", o.id, o.state)
 }
 

@@ -96,6 +96,9 @@ func defaultState() string {
 	return filepath.Join(dir, "gennaker-example")
 }
 
+// simulated reports whether a part of the world ends with this process.
+func (o options) simulated() bool { return o.jenkins == "" || o.kubeconfig == "" }
+
 // systems connects to what the flags name, and simulates the rest.
 func (o options) systems(con console) (shop.Systems, func(), error) {
 	sys := shop.Systems{Job: o.job, Settle: o.settle()}
@@ -103,7 +106,7 @@ func (o options) systems(con console) (shop.Systems, func(), error) {
 		URL: o.jenkins, User: os.Getenv("JENKINS_USER"), Token: os.Getenv("JENKINS_TOKEN"),
 	}
 	closeAll := func() {}
-	if o.jenkins == "" || o.kubeconfig == "" {
+	if o.simulated() {
 		sim := shop.Simulate()
 		closeAll = sim.Close
 		sys.Kube = sim.Kube.Config()

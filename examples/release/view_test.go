@@ -11,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gennaker/gennaker/examples/internal/shop"
 	"github.com/gennaker/gennaker/pipeline"
+	"github.com/gennaker/gennaker/stage"
 )
 
 // TestLinesFitTheTerminal: a line that the terminal wrapped would be left behind
@@ -61,10 +63,31 @@ func TestTheQuestionGoesAway(t *testing.T) {
 func TestInterruptedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var out, errs bytes.Buffer
-	code := run(ctx, []string{"-state", t.TempDir(), "-id", "r"}, console{in: strings.NewReader(""), out: &out, err: &errs})
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, errs.String(), "interrupted; nothing is lost: go on with -id r")
+	interrupted := func(args ...string) string {
+		var out, errs bytes.Buffer
+		code := run(ctx, append(args, "-state", t.TempDir(), "-id", "r"), console{in: strings.NewReader(""), out: &out, err: &errs})
+		require.Equal(t, exitFailed, code)
+		return errs.String()
+	}
+	require.Contains(t, interrupted(), "what was simulated ends with it")
+	w := newWorld(t)
+	require.Contains(t, interrupted("-jenkins", w.jenkins, "-kubeconfig", w.kube), "nothing is lost: go on with -id r")
+}
+
+// TestSimulationsAreNotResumed: a release that is in the middle of a world that
+// has ended would look for its build and its pods in vain.
+func TestSimulationsAreNotResumed(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command(t, "r", "-approve", "auto")
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return len(w.sim.Jenkins.Builds(shop.Job)) == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	code, _, errs := call(t, "-state", w.state, "-id", "r")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "cannot be resumed")
+	out, err := w.command(t, "r", "-approve", "auto").CombinedOutput()
+	require.NoError(t, err, string(out))
 }
 
 func TestComplaintIsMadeOnce(t *testing.T) {
@@ -76,6 +99,10 @@ func TestComplaintIsMadeOnce(t *testing.T) {
 	c.OnWrite(full)
 	c.OnWrite(full)
 	require.Equal(t, 1, strings.Count(out.String(), "no space left on device"), out.String())
+	c.OnCall(pipeline.CallInfo{Stage: "build", Op: "start", Err: errors.New("connection refused")})
+	require.Contains(t, out.String(), "build: start is tried again: connection refused")
+	c.OnCall(pipeline.CallInfo{Stage: "test", Op: "start", Err: stage.Permanent(errors.New("forbidden"))})
+	require.NotContains(t, out.String(), "forbidden", "it ends the stage, which is shown")
 	c.OnWrite(pipeline.WriteInfo{})
 	c.OnWrite(full)
 	require.Equal(t, 2, strings.Count(out.String(), "no space left on device"), out.String())
