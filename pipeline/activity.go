@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -175,6 +176,8 @@ func (x *execution) take(in *input, now time.Time) {
 		tolerance = DefaultTolerance
 	}
 	if now.Sub(rt.troubled) < tolerance && !isPermanent(ret.err) {
+		x.progress(ret.stage, x.m.r.Pipeline, x.m.r.Stages[ret.stage].ID, fmt.Sprintf("%v; tried again until %s",
+			ret.err, rt.troubled.Add(tolerance).UTC().Format(time.TimeOnly+" MST")))
 		d := min(time.Second<<min(rt.troubles-1, 5), 30*time.Second)
 		x.later(ret.stage, rt, max(spread(d, x.id), retryAfter(ret.err)))
 		return

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,8 +49,8 @@ func TestWaitingIsFree(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T) {
 		store := storetest.NewFaulty(pipeline.NewMemory())
-		reads := 0
-		store.OnRead = func(string) error { reads++; return nil }
+		var reads atomic.Int64
+		store.OnRead = func(string) error { reads.Add(1); return nil }
 		e, stop := pipelinetest.On(t, store, pipeline.Options{}, p)
 		defer stop()
 		synctest.Wait()
@@ -58,10 +59,10 @@ func TestWaitingIsFree(t *testing.T) {
 			begin(t, e, p, fmt.Sprint("x", k), 1)
 		}
 		synctest.Wait()
-		writes, read := store.Writes(), reads
+		writes, read := store.Writes(), reads.Load()
 		time.Sleep(71 * time.Hour)
 		require.Equal(t, writes, store.Writes())
-		require.Equal(t, read, reads)
+		require.Equal(t, read, reads.Load())
 		require.LessOrEqual(t, runtime.NumGoroutine(), before+1)
 		time.Sleep(2 * time.Hour)
 		require.Equal(t, "failed ok=failed soak=canceled go=canceled", status(t, e, "x499"))

@@ -51,6 +51,17 @@
 //
 // A type with a method Validate() error adds what tags cannot say.
 //
+// # Changing a pipeline
+//
+// An execution goes on with the plan it was started with: its stages, edges,
+// conditions, policies, gates and strategies are frozen. The code is the running
+// program's, found by stage id and kind. So a stage that has been added does not
+// run in executions that were started before, and a changed quorum counts for new
+// ones only. An execution is parked if a stage that it has still to run has been
+// removed or is of another kind now, or if the function that makes such a stage's
+// input has come to use a stage that the frozen plan lacks; it goes on when a
+// program that has the code runs again. [Embedded.Get] and the [Observer] tell.
+//
 // # Failure and cancellation
 //
 // A stage's [OnFailure] says what its failure means. When a pipeline halts or is

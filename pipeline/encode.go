@@ -122,7 +122,9 @@ func (e *encoder) stage(s *stageRec) {
 
 func (e *encoder) event(ev *Event) {
 	e.b, e.first = append(e.b, '{'), true
-	e.uint("n", ev.N)
+	if ev.N != 0 {
+		e.uint("n", ev.N)
+	}
 	e.time("at", ev.At)
 	e.str("kind", string(ev.Kind))
 	e.optStr("stage", ev.Stage)

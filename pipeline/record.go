@@ -89,7 +89,6 @@ type record struct {
 	Seq       uint64          `json:"seq"` // number of the newest event
 
 	extra   map[string]json.RawMessage // fields of a newer writer
-	size    int                        // of the newest encoding, as a guess at the next
 	history []byte                     // the encoding of the first events,
 	encoded int                        // of as many
 	stamped bool                       // Writer is this record's, not that of the one it was copied from
