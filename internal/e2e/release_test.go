@@ -94,6 +94,7 @@ type witness struct {
 	namespace string
 	options   load.Options
 	load      *load.Load
+	began     time.Time
 }
 
 func (w witness) String() string {
@@ -115,10 +116,11 @@ func (s *shop) witnesses(t *testing.T, tag string, namespaces ...string) []witne
 				if keep {
 					o.Method = http.MethodGet
 				}
+				began := time.Now()
 				l, err := load.Start(t.Context(), o)
 				require.NoError(t, err)
 				t.Cleanup(func() { l.Stop() })
-				all = append(all, witness{namespace, o, l})
+				all = append(all, witness{namespace, o, l, began})
 			}
 		}
 	}
@@ -144,15 +146,34 @@ func (s *shop) replaces(t *testing.T, before, tag, strategy string) {
 		r := w.load.Stop()
 		requests += r.Requests
 		if r.Failures > 0 {
-			failures += fmt.Sprintf("%s: %s\n", w, r)
+			failures += fmt.Sprintf("%s since %s: %s\n", w, w.began.UTC().Format("15:04:05.000"), r)
 		}
 		if !w.options.KeepAlive {
 			s.newConnections(t, w, r, o, before, tag)
 		}
 	}
+	if failures != "" {
+		t.Log("what happened to the pods:\n" + s.podWrites(t, mark))
+	}
 	require.Empty(t, failures, "%s", o)
 	t.Logf("%d requests, none failed", requests)
 	s.countRequests(t, mark, strategy)
+}
+
+// podWrites is what the audit log knows about the pods and the endpoints of both
+// environments since the mark, to explain a failed request.
+func (s *shop) podWrites(t *testing.T, mark cluster.Mark) string {
+	t.Helper()
+	all, err := s.cluster.Requests(mark, "")
+	require.NoError(t, err)
+	var b strings.Builder
+	for _, r := range all {
+		place, write := shopReplicas[r.Namespace] > 0, r.Verb != "get" && r.Verb != "list" && r.Verb != "watch"
+		if place && write && (strings.HasPrefix(r.Resource, "pods") || r.Resource == "endpointslices") {
+			fmt.Fprintf(&b, "%s %s %s %s/%s by %s: %d\n", r.CompletedAt, r.Verb, r.Resource, r.Namespace, r.Name, r.User, r.Code)
+		}
+	}
+	return b.String()
 }
 
 // newConnections checks that the version of new connections is the new one from
