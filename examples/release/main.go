@@ -16,6 +16,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -64,8 +65,11 @@ const (
 
 func run(ctx context.Context, args []string, con console) int {
 	o, err := parse(args, con.err)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
 	if err != nil {
-		if !errors.Is(err, errHelp) {
+		if !errors.Is(err, errTold) {
 			fmt.Fprintln(con.err, "release:", err)
 		}
 		return exitUsage
@@ -118,6 +122,14 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 	}
 	if known && before.Status.Final() {
 		view.note("release %s has ended before; nothing is changed", o.id)
+		if o.json { // whoever lost the events gets them again
+			for ev, err := range r.Watch(ctx) {
+				if err != nil {
+					return exitFailed, err
+				}
+				view.show(before, ev)
+			}
+		}
 		return o.outcome(before, view)
 	}
 	if known && o.simulated() {

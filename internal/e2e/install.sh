@@ -48,6 +48,6 @@ esac
 
 export DEBIAN_FRONTEND=noninteractive
 echo "install.sh: installing$missing"
-apt-get update -q
+apt-get update -q -o DPkg::Lock::Timeout=300
 # shellcheck disable=SC2086 # one word for each package is what is wanted
-apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confold $missing
+apt-get install -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends -o Dpkg::Options::=--force-confold $missing

@@ -20,6 +20,9 @@ import (
 	"github.com/gennaker/gennaker/internal/e2e/netns"
 )
 
+// holdEnv keeps the cluster after the tests, and what they made in it.
+const holdEnv = "GENNAKER_E2E_HOLD"
+
 // shared is the cluster of this test binary. Tests have no other way to hand
 // something from TestMain to each other.
 var shared struct {
@@ -149,6 +152,9 @@ func Namespace(t testing.TB, c *cluster.Cluster) string {
 		t.Fatal("namespace:", err)
 	}
 	t.Cleanup(func() {
+		if os.Getenv(holdEnv) != "" {
+			return // somebody wants to look at it
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		zero := int64(0)
@@ -203,13 +209,13 @@ func Eventually(t testing.TB, timeout time.Duration, check func(context.Context)
 
 // hold keeps the cluster for GENNAKER_E2E_HOLD, or until an interrupt.
 func hold(c *cluster.Cluster) {
-	text := os.Getenv("GENNAKER_E2E_HOLD")
+	text := os.Getenv(holdEnv)
 	if text == "" || !c.Own() {
 		return
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "GENNAKER_E2E_HOLD:", err)
+		fmt.Fprintln(os.Stderr, holdEnv+":", err)
 		return
 	}
 	fmt.Fprintf(os.Stderr, "The cluster is held for %s. Look at it from another terminal with\n  %s kubectl --kubeconfig %s get pods --all-namespaces\nEnd it with: kill -INT %s\n",

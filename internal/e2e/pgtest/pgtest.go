@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/gennaker/gennaker/internal/e2e/clustertest"
+	"github.com/gennaker/gennaker/internal/e2e/netns"
 	"github.com/gennaker/gennaker/internal/e2e/process"
 )
 
@@ -41,6 +42,9 @@ func Start(t testing.TB) *Server {
 	bin, err := find()
 	if err != nil {
 		clustertest.Skip(t, err.Error())
+	}
+	if reason := netns.Lacks(); reason != "" && os.Geteuid() == 0 {
+		clustertest.Skip(t, "PostgreSQL refuses to run as root, and "+reason)
 	}
 	port, err := process.FreePort()
 	if err != nil {

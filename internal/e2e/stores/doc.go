@@ -1,0 +1,7 @@
+// Package stores holds the suites of the state stores and artifact stores on the
+// genuine servers. There is nothing to import here.
+//
+// Each store passes its conformance suite on a server of its own, keeps what it
+// acknowledged through a crash of that server, and passes the tests of its own
+// package that need a server.
+package stores
