@@ -1,6 +1,7 @@
 package kubetest_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,8 +64,9 @@ func TestRouteStatusFollowsBackends(t *testing.T) {
 }
 
 func TestAutoscalerFightsForReplicas(t *testing.T) {
-	used := int32(160)
-	bubble(t, kubetest.Options{HPA: func(string, string) int32 { return used }}, func(t *testing.T, k *kubetest.Cluster, client kubernetes.Interface) {
+	var used atomic.Int32
+	used.Store(160)
+	bubble(t, kubetest.Options{HPA: func(string, string) int32 { return used.Load() }}, func(t *testing.T, k *kubetest.Cluster, client kubernetes.Interface) {
 		_, err := client.AppsV1().Deployments("default").Create(ctx, deployment("shop", "shop:v1", 2), metav1.CreateOptions{})
 		require.NoError(t, err)
 		_, err = client.AutoscalingV2().HorizontalPodAutoscalers("default").Create(ctx, &autoscalingv2.HorizontalPodAutoscaler{
@@ -83,7 +85,7 @@ func TestAutoscalerFightsForReplicas(t *testing.T) {
 		require.EqualValues(t, 4, replicas())
 		time.Sleep(15 * time.Second)
 		require.EqualValues(t, 6, replicas(), "bounded by maxReplicas")
-		used = 10
+		used.Store(10)
 		time.Sleep(5 * time.Minute)
 		require.EqualValues(t, 1, replicas())
 	})
