@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +30,7 @@ func (c *Cluster) get(ctx context.Context, o Object) (*unstructured.Unstructured
 	if err != nil {
 		return nil, err
 	}
-	u, err := at.Get(ctx, o.Name, metav1.GetOptions{})
+	u, err := again(ctx, func() (*unstructured.Unstructured, error) { return at.Get(ctx, o.Name, metav1.GetOptions{}) })
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -60,8 +61,37 @@ func (c *Cluster) apply(ctx context.Context, u *unstructured.Unstructured, mode 
 	if mode.dryRun {
 		opts.DryRun, op = []string{metav1.DryRunAll}, "dry run"
 	}
-	out, err := at.Patch(ctx, o.Name, types.ApplyPatchType, body, opts)
+	send := func() (*unstructured.Unstructured, error) {
+		return at.Patch(ctx, o.Name, types.ApplyPatchType, body, opts)
+	}
+	if mode.dryRun {
+		out, err := again(ctx, send)
+		return out, objectError(op, o, err)
+	}
+	out, err := send()
 	return out, objectError(op, o, err)
+}
+
+// again makes a request that changes nothing up to three times while the API
+// server or the network is in trouble, so that one bad answer among many
+// requests does not send the whole step back to the engine. Writes are not
+// repeated here: what became of them is looked up first.
+func again(ctx context.Context, send func() (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
+	wait := 100 * time.Millisecond
+	for try := 1; ; try++ {
+		u, err := send()
+		if err == nil || try == 3 || refusal(err) || ctx.Err() != nil {
+			return u, err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return u, err
+		}
+		wait *= 2
+	}
 }
 
 // create makes an object and reports whether it was there already.

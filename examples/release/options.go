@@ -69,9 +69,9 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	switch *how {
 	case "rolling":
-		o.strategy = strategy.Rolling{Settle: o.settle()}
+		o.strategy = strategy.Rolling{Settle: o.settle(), ProgressDeadline: 2 * time.Minute}
 	case "redblack":
-		o.strategy = strategy.RedBlack{KeepOld: time.Second, Settle: o.settle()}
+		o.strategy = strategy.RedBlack{KeepOld: time.Second, Settle: o.settle(), ProgressDeadline: 2 * time.Minute}
 	default:
 		return o, fmt.Errorf("-strategy %q: want rolling or redblack", *how)
 	}

@@ -58,7 +58,7 @@ func Release(sys Systems, toProd strategy.Strategy) (*pipeline.Pipeline[Commit, 
 	test, prod := app(cluster, "test"), app(cluster, "prod")
 	return pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[Commit]) pipeline.Ref[stage.Release] {
 		image := stage.Build(b, "build", build, in, stage.Timeout(time.Hour))
-		inTest := stage.Deploy(b, "test", test, image, strategy.Rolling{Settle: sys.Settle})
+		inTest := stage.Deploy(b, "test", test, image, strategy.Rolling{Settle: sys.Settle, ProgressDeadline: 2 * time.Minute})
 		ok := stage.Verify(b, "smoke", smoke, inTest)
 		approved := stage.Approve(b, "approve", stage.Approval{
 			Deadline: 72 * time.Hour, Message: "the shop's release to prod",
