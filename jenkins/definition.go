@@ -56,7 +56,7 @@ func (j *job) preflight(ctx context.Context, name string, params map[string]stri
 	switch {
 	case IsNotFound(err):
 		return info, a, &JobError{Job: name, Err: ErrJobNotFound,
-			Advice: "give the full name with its folders (and jenkins.Branch for a branch), and the user the permissions Item/Read and Item/Build"}
+			Advice: "give the full name with its folders (and jenkins.Branch for a branch), and the user the permissions Job/Read and Job/Build"}
 	case err != nil:
 		return info, a, err
 	case info.Buildable == nil || strings.Contains(info.Class, "MultiBranchProject"):

@@ -57,7 +57,7 @@ func ExampleApp() {
 	// [http://shop.shop.svc http://shop.example.com]
 }
 
-func ExampleApp_Check() {
+func ExampleApp_Validate() {
 	err := kube.App{Env: "prod", Namespace: "shop", Name: "shop", Manifests: kube.YAML("shop.yaml", []byte("kind: Service"))}.Validate()
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, kube.ErrInvalid))

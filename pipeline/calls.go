@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"sync"
 	"time"
 )
 
@@ -21,9 +19,8 @@ const abortTimeout = 2 * time.Minute
 // minPoll is the least wait between two calls of Poll that change nothing.
 const minPoll = 10 * time.Millisecond
 
-// launch runs one operation of a stage's work in a goroutine of its own, which
-// posts the outcome.
-func (x *execution) launch(i int, rt *runtime, op string) {
+// launch lets one operation of a stage's work run when the turn is over.
+func (x *execution) launch(i int, rt *activity, op string) {
 	ctx, cancel := rt.context(x.e, op)
 	if op == opAbort && !rt.aborting { // what was wrong with polls does not count
 		rt.aborting, rt.troubles = true, 0
@@ -32,32 +29,44 @@ func (x *execution) launch(i int, rt *runtime, op string) {
 	l := &launched{x: x, i: i, rt: rt, op: op, t: rt.token, doubt: rt.doubt, rec: x.m.r}
 	l.work = x.m.v.insts[i].n.work
 	l.c = x.newCall(ctx, i, rt.token, op)
+	l.cancel = cancel
 	x.e.turns.add()
-	go func() {
-		defer x.e.turns.done()
-		in := input{kind: inTimer, ret: &returned{stage: i, rt: rt}}
-		defer func() { x.hand(in) }() // even if the stage's code ends the goroutine
-		if op != opPoll {
-			defer cancel(nil)
-		}
-		select {
-		case x.e.slots <- struct{}{}:
-			defer func() { <-x.e.slots }()
-			start := time.Now()
-			in = l.goexit()
-			in = l.run()
-			x.e.o.Observer.OnCall(CallInfo{
-				Execution: x.id, Pipeline: l.c.Pipeline, Stage: l.c.Stage, Op: op, Generation: l.t.gen,
-				Attempt: l.c.Attempt, Duration: time.Since(start), Err: l.err,
-			})
-		case <-ctx.Done():
+	x.calls = append(x.calls, l)
+}
+
+// do makes the call and returns its outcome, for the execution's next turn.
+func (l *launched) do() (in input) {
+	x := l.x
+	in = input{kind: inTimer, ret: &returned{stage: l.i, rt: l.rt}}
+	returned := false
+	defer func() {
+		if !returned { // the stage's code ends the goroutine
+			x.post(in)
+			x.e.turns.done()
 		}
 	}()
+	if l.op != opPoll {
+		defer l.cancel(nil)
+	}
+	select {
+	case x.e.slots <- struct{}{}:
+		defer func() { <-x.e.slots }()
+		start := time.Now()
+		in = l.goexit()
+		in = l.run()
+		x.e.o.Observer.OnCall(CallInfo{
+			Execution: x.id, Pipeline: l.c.Pipeline, Stage: l.c.Stage, Op: l.op, Generation: l.t.gen,
+			Attempt: l.c.Attempt, Duration: time.Since(start), Err: l.err,
+		})
+	case <-l.c.Context.Done():
+	}
+	returned = true
+	return in
 }
 
 // context returns the context of a call. All calls of Poll of an attempt have
 // one context, so that what they watch may stay open in between.
-func (rt *runtime) context(e *Embedded, op string) (context.Context, context.CancelCauseFunc) {
+func (rt *activity) context(e *Embedded, op string) (context.Context, context.CancelCauseFunc) {
 	if op != opPoll {
 		return context.WithCancelCause(e.calls)
 	}
@@ -82,7 +91,7 @@ func (l *launched) goexit() input {
 type launched struct {
 	x     *execution
 	i     int
-	rt    *runtime
+	rt    *activity
 	op    string
 	t     token
 	doubt bool
@@ -90,6 +99,8 @@ type launched struct {
 	work  Work
 	c     *Call
 	err   error
+
+	cancel context.CancelCauseFunc
 }
 
 // run performs the operation and turns its outcome into an input.
@@ -289,66 +300,3 @@ func (l *launched) undo(in *input) {
 		in.kind = inUndone
 	}
 }
-
-// newCall makes what a stage's work is told.
-func (x *execution) newCall(ctx context.Context, i int, t token, op string) *Call {
-	r := x.m.r
-	s := &r.Stages[i]
-	var mu sync.Mutex
-	steps := s.Steps
-	c := &Call{
-		Context: ctx, Key: r.key(i), Execution: r.ID, Pipeline: r.Pipeline, Stage: s.ID,
-		Generation: s.Gen, Attempt: t.try, Fence: r.Epoch, Input: x.m.v.input(r, i),
-		Config:   x.m.v.insts[i].n.Config,
-		Progress: func(line string) { x.progress(i, r.Pipeline, s.ID, line) },
-		Checkpoint: func(name string) (json.RawMessage, bool) {
-			mu.Lock()
-			defer mu.Unlock()
-			v, ok := steps[name]
-			return v, ok
-		},
-		SaveCheckpoint: func(name string, v json.RawMessage) error {
-			if err := x.checkpoint(ctx, i, t, name, v); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			steps = maps.Clone(steps)
-			if steps == nil {
-				steps = map[string]json.RawMessage{}
-			}
-			steps[name] = v
-			return nil
-		},
-	}
-	if op == opPoll {
-		c.Budget = x.e.o.PollBudget
-	}
-	return c
-}
-
-// checkpoint stores a value of a task durably.
-func (x *execution) checkpoint(ctx context.Context, i int, t token, name string, v json.RawMessage) error {
-	if len(v) > MaxPayload {
-		return fmt.Errorf("step %q: larger than %d bytes: %w", name, MaxPayload, ErrTooLarge)
-	}
-	done := make(chan error, 1)
-	x.post(input{kind: inCheckpoint, stage: i, gen: t.gen, try: t.try, name: name, raw: v, done: func(err error) { done <- err }})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// notEffect answers for a kind that used to be an effect and no longer is.
-type notEffect struct{ Work }
-
-func (n notEffect) err() error {
-	return &panicError{value: fmt.Sprintf("kind %q is no effect in this program", n.Kind())}
-}
-func (n notEffect) Start(*Call) (json.RawMessage, error)            { return nil, n.err() }
-func (n notEffect) Find(*Call) (json.RawMessage, bool, error)       { return nil, false, n.err() }
-func (n notEffect) Poll(*Call, json.RawMessage) (PollResult, error) { return PollResult{}, n.err() }
-func (n notEffect) Abort(*Call, json.RawMessage) error              { return n.err() }

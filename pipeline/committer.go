@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -41,11 +42,12 @@ func (c *committer) put(ctx context.Context, op Op) (Version, error) {
 	done := make(chan Result, 1)
 	c.mu.Lock()
 	c.queue = append(c.queue, pending{op, done})
-	if !c.busy {
-		c.busy = true
+	lead := !c.busy
+	c.busy = true
+	c.mu.Unlock()
+	if lead && !c.alone(ctx, batcher) {
 		go c.flush(context.WithoutCancel(ctx), batcher)
 	}
-	c.mu.Unlock()
 	select {
 	case r := <-done:
 		return r.Version, r.Err
@@ -54,9 +56,29 @@ func (c *committer) put(ctx context.Context, op Op) (Version, error) {
 	}
 }
 
+// alone commits the only write there is, without a goroutine. It reports whether
+// there is nothing left to be committed.
+func (c *committer) alone(ctx context.Context, b Batcher) bool {
+	c.gather()
+	c.mu.Lock()
+	batch := c.queue
+	if len(batch) > 1 {
+		c.mu.Unlock()
+		return false
+	}
+	c.queue = nil
+	c.mu.Unlock()
+	c.commit(ctx, b, batch)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = len(c.queue) > 0
+	return !c.busy
+}
+
 // flush commits until nothing is queued. Whoever queued waits for it.
 func (c *committer) flush(ctx context.Context, b Batcher) {
 	for {
+		c.gather()
 		c.mu.Lock()
 		n := min(len(c.queue), maxBatch)
 		batch := c.queue[:n:n]
@@ -67,22 +89,43 @@ func (c *committer) flush(ctx context.Context, b Batcher) {
 			return
 		}
 		c.mu.Unlock()
-		ops := make([]Op, n)
-		size := 0
-		for i := range batch {
-			ops[i] = batch[i].op
-			size += len(batch[i].op.Value)
+		c.commit(ctx, b, batch)
+	}
+}
+
+// commit writes a batch and tells those who wait for it.
+func (c *committer) commit(ctx context.Context, b Batcher, batch []pending) {
+	ops := make([]Op, len(batch))
+	info := WriteInfo{Writes: len(batch)}
+	for i := range batch {
+		ops[i] = batch[i].op
+		info.Bytes += len(batch[i].op.Value)
+	}
+	start := time.Now()
+	results := b.PutMany(ctx, ops)
+	info.Duration = time.Since(start)
+	for i := range batch {
+		if info.Err == nil {
+			info.Err = results[i].Err
 		}
-		start := time.Now()
-		results := b.PutMany(ctx, ops)
-		info := WriteInfo{Writes: n, Bytes: size, Duration: time.Since(start)}
-		for i := range batch {
-			if info.Err == nil {
-				info.Err = results[i].Err
-			}
-			batch[i].done <- results[i]
+		batch[i].done <- results[i]
+	}
+	c.observe(info)
+}
+
+// gather lets those who are about to write do so first: a flush costs much the
+// same for one write as for many. It yields as long as the queue grows, so nobody
+// who is alone waits.
+func (c *committer) gather() {
+	for seen := 0; ; {
+		c.mu.Lock()
+		n := len(c.queue)
+		c.mu.Unlock()
+		if n <= seen || n >= maxBatch {
+			return
 		}
-		c.observe(info)
+		seen = n
+		runtime.Gosched()
 	}
 }
 

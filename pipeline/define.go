@@ -41,6 +41,19 @@ func UndoOnFailure() Option { return func(p *Plan) { p.UndoOnFailure = true } }
 // letter or digit. version tells people and tests which definition they look at; executions
 // that run go on with the plan they were started with.
 //
+// The input is checked when an execution starts. If I is a struct, tags of its
+// fields say what is wanted; a field with its zero value is missing, and of its
+// tags only the first counts then:
+//
+//	param:"required"         must not be the zero value
+//	pattern:"[0-9a-f]{7,40}" a string must match as a whole
+//	enum:"test,prod"         a string must be one of these
+//	min:"1" max:"10"         bounds of a number, or of the length of a string, slice or map
+//
+// A method Validate() error of I adds what tags cannot say. What fails is a
+// [ParameterError], with a [FieldError] for each field. A zero is not below its
+// min: give the field param:"required", too.
+//
 // Mistakes do not panic: they are collected, and Plan, Start and an engine's
 // Register return all of them as one *DefinitionError.
 func Define[I, O any](name string, version int, build func(b *Builder, in Ref[I]) Ref[O], opts ...Option) *Pipeline[I, O] {
@@ -83,6 +96,31 @@ func (p *Pipeline[I, O]) Plan() (*Plan, error) {
 }
 
 func (p *Pipeline[I, O]) definition() *definition { return p.def }
+
+// Replace returns a pipeline with the same plan and other work: swap is asked for
+// every task and effect, and returns what is to run in its place, which must have
+// the same type and may be work itself. It is for tests; see pipelinetest.Stub.
+func (p *Pipeline[I, O]) Replace(swap func(s Stage, work Work) Work) *Pipeline[I, O] {
+	if p.def.err != nil {
+		return p
+	}
+	def := *p.def
+	def.root = p.def.root.copyInto(nil)
+	def.root.replace(swap)
+	def.root.plan() // derives the edges of the copies; the plan stays what it is
+	return &Pipeline[I, O]{&def}
+}
+
+func (s *scopeDef) replace(swap func(Stage, Work) Work) {
+	for _, n := range s.nodes {
+		if n.work != nil {
+			n.work = swap(n.Stage, n.work)
+		}
+		if n.body != nil {
+			n.body.replace(swap)
+		}
+	}
+}
 
 // Name returns the pipeline's name.
 func (p *Pipeline[I, O]) Name() string { return p.def.plan.Name }

@@ -34,24 +34,58 @@
 //     or because the record is newer, is parked and left as it is.
 //  8. Waiting for people or for time costs no goroutine, no polling and no write.
 //
+// Guarantee 4 holds while one engine works on a store at a time. A second one on a
+// shared store cannot make the first one's record wrong, because stale copies
+// never get written, but the two may be at work on the same stage for a moment.
+//
+// # Parameters
+//
+// The input of a pipeline is JSON that is decoded strictly, whoever starts it. The
+// fields of a struct, and of structs in it, may have tags:
+//
+//	param:"required"         must not be the zero value
+//	pattern:"[0-9a-f]{7,40}" a string must match as a whole, unless it is empty
+//	enum:"test,prod"         a string must be one of these, unless it is empty
+//	min:"1" max:"10"         bounds of a number, or of the length of a string, list
+//	                         or map, unless that is empty
+//
+// A type with a method Validate() error adds what tags cannot say.
+//
+// # Changing a pipeline
+//
+// An execution goes on with the plan it was started with: its stages, edges,
+// conditions, policies, gates and strategies are frozen. The code is the running
+// program's, found by stage id and kind. So a stage that has been added does not
+// run in executions that were started before, and a changed quorum counts for new
+// ones only. An execution is parked if a stage that it has still to run has been
+// removed or is of another kind now, or if the function that makes such a stage's
+// input has come to use a stage that the frozen plan lacks; it goes on when a
+// program that has the code runs again. [Embedded.Get] and the [Observer] tell.
+//
 // # Failure and cancellation
 //
 // A stage's [OnFailure] says what its failure means. When a pipeline halts or is
 // cancelled, nothing new starts, running tasks' contexts end with [ErrStopped],
 // running effects are aborted, and when all is settled the stages that always run
-// do so and, with [UndoOnFailure], what can be undone is.
+// do so and, with [UndoOnFailure], what can be undone is. Inside a group that
+// always runs, failures have their usual meaning for the stages of the group.
 //
 // # Costs
 //
 // A linear pipeline of N tasks is N+1 writes; an effect adds one for its handle
 // and one for each change of it. Writes of many executions share a flush where the
-// store can do that.
+// store can do that. A record keeps between 1500 and 2000 of its newest events and
+// the ids of its 500 newest signals; inputs, outputs, handles and steps have at
+// most [MaxPayload] bytes each.
 //
 // # Errors
 //
 // Mistakes in a definition are one [DefinitionError]; bad input is a
 // [ParameterError]; a refused decision is a [SignalError]; an execution that did
 // not succeed is a [FailedError]; an unusable record is a [RecordError].
+//
+// A store that is out of reach is tried again, with waits of up to 30 s; whoever
+// started or signalled meanwhile is told the store's error. [Observer] sees it.
 //
 // # Testing
 //

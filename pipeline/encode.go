@@ -51,16 +51,26 @@ func (r *record) encode(b []byte) []byte {
 	}
 	e.name("events")
 	e.b = append(e.b, '[')
-	for i := range r.Events {
-		if i > 0 {
-			e.b = append(e.b, ',')
-		}
-		e.event(&r.Events[i])
-	}
+	e.b = append(e.b, r.encodeEvents()...)
 	e.b = append(e.b, ']')
+	e.first = false
 	e.uint("seq", r.Seq)
 	e.extra(r.extra)
 	return append(e.b, '}')
+}
+
+// encodeEvents encodes the events that no earlier record of this execution has
+// encoded; like them, their encoding is only ever appended to.
+func (r *record) encodeEvents() []byte {
+	e := encoder{b: r.history}
+	for ; r.encoded < len(r.Events); r.encoded++ {
+		if r.encoded > 0 {
+			e.b = append(e.b, ',')
+		}
+		e.event(&r.Events[r.encoded])
+	}
+	r.history = e.b
+	return e.b
 }
 
 type encoder struct {
@@ -112,7 +122,9 @@ func (e *encoder) stage(s *stageRec) {
 
 func (e *encoder) event(ev *Event) {
 	e.b, e.first = append(e.b, '{'), true
-	e.uint("n", ev.N)
+	if ev.N != 0 {
+		e.uint("n", ev.N)
+	}
 	e.time("at", ev.At)
 	e.str("kind", string(ev.Kind))
 	e.optStr("stage", ev.Stage)

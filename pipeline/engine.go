@@ -81,6 +81,7 @@ type Embedded struct {
 	polls context.Context // of Poll, which ends as soon as Run's context does
 	turns tracker         // turns and calls that are going on
 
+	buffers    sync.Pool     // of *[]byte, for records on their way to the store
 	registered atomic.Uint64 // rises when code is registered that was not there before
 }
 
@@ -171,7 +172,7 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
 	}
 	r.event(now, EventStarted, "", "", o.Actor)
-	x := &execution{e: e, id: id, rt: map[int]*runtime{}}
+	x := &execution{e: e, id: id, rt: map[int]*activity{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
 	x.m.apply(nil)
 	defer e.beginning(id)()
@@ -255,14 +256,21 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 	if !r.stamped {
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
-	raw := r.encode(make([]byte, 0, r.size+2<<10))
-	r.size = len(raw)
+	buf, _ := e.buffers.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	raw := r.encode((*buf)[:0])
 	for try := 1; ; try++ {
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.
 			version, err = e.readBack(ctx, r, err)
+		}
+		if !errors.Is(err, ErrUnknown) && ctx.Err() == nil { // nobody reads it any more
+			*buf = raw
+			e.buffers.Put(buf)
 		}
 		if !errors.Is(err, ErrUnknown) || try == unknownTries || ctx.Err() != nil {
 			return version, err

@@ -33,12 +33,15 @@ const (
 
 	// EventProgress is shown live only: it has no number and is not kept.
 	EventProgress EventKind = "progress"
+	// EventParked is for the Observer alone: this program cannot go on with the
+	// execution, and Detail says why. The record is left as it is.
+	EventParked EventKind = "parked"
 )
 
 // Event is something that happened in an execution. Numbers count from 1
 // without gaps, so whoever handled event N goes on with Watch(ctx, id, N).
 type Event struct {
-	N      uint64    `json:"n"`
+	N      uint64    `json:"n,omitempty"`
 	At     time.Time `json:"at"`
 	Kind   EventKind `json:"kind"`
 	Stage  string    `json:"stage,omitempty"`

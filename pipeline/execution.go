@@ -19,7 +19,8 @@ type execution struct {
 
 	m       *machine // nil when cold: everything is in the store
 	version Version
-	rt      map[int]*runtime
+	rt      map[int]*activity
+	calls   []*launched // that the turn has launched and that have not begun
 	timer   *time.Timer
 	fence   bool  // the epoch has risen and must be written
 	fresh   bool  // just loaded: a changed program or the time may let it advance
@@ -40,14 +41,25 @@ type execution struct {
 // post hands an input to the execution. It does not wait.
 func (x *execution) post(in input) {
 	if x.put(in) {
-		go x.loop()
+		go x.work(nil)
 	}
 }
 
-// hand is post for the last act of a goroutine: if nobody takes turns, it does.
-func (x *execution) hand(in input) {
-	if x.put(in) {
-		x.loop()
+// work makes a call, takes the turns that its outcome gives rise to, makes a call
+// that they gave rise to, and so on: a chain of stages needs one goroutine and no
+// hand-over. With no call to begin with it begins with turns.
+func (x *execution) work(l *launched) {
+	for {
+		if l != nil {
+			take := x.put(l.do())
+			x.e.turns.done() // not before its outcome is in
+			if !take {
+				return
+			}
+		}
+		if l = x.loop(); l == nil {
+			return
+		}
 	}
 }
 
@@ -70,20 +82,37 @@ func (x *execution) put(in input) bool {
 	return true
 }
 
-func (x *execution) loop() {
+// loop takes turns until there is no more input. It returns one of the calls that
+// the last turn launched, for the caller to make; the others have goroutines of
+// their own.
+func (x *execution) loop() (last *launched) {
 	defer x.e.turns.done()
 	for {
-		x.mu.Lock()
-		ins := x.inbox
-		x.inbox = nil
-		if len(ins) == 0 {
-			x.active = false
-			x.mu.Unlock()
-			return
+		ins, calls := x.next()
+		for k, l := range calls {
+			if len(ins) == 0 && k == len(calls)-1 {
+				return l
+			}
+			go x.work(l)
 		}
-		x.mu.Unlock()
+		if len(ins) == 0 {
+			return nil
+		}
 		x.turn(ins)
 	}
+}
+
+// next returns what has come in and what has been launched. If nothing has come
+// in, the caller takes no more turns, and must not touch the execution again.
+func (x *execution) next() ([]input, []*launched) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ins, calls := x.inbox, x.calls
+	x.inbox, x.calls = nil, nil
+	if len(ins) == 0 {
+		x.active = false
+	}
+	return ins, calls
 }
 
 // turn takes inputs into the record, writes it, and brings what runs in line.

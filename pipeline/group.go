@@ -83,7 +83,9 @@ func (c *copier) scope(s *scopeDef, group *node) *scopeDef {
 	c.scopes[s] = out
 	for _, n := range s.nodes {
 		m := &node{Stage: n.Stage, scope: out, work: n.work, key: n.key}
-		m.ID = group.ID + "/" + localID(n)
+		if group != nil {
+			m.ID = group.ID + "/" + localID(n)
+		}
 		c.nodes[n] = m
 		m.input, m.when = c.expr(n.input), c.expr(n.when)
 		for _, x := range n.after {

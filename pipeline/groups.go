@@ -109,7 +109,13 @@ func (m *machine) tooManyFailed(i, failed int) string {
 	if m.v.insts[i].n.Type == TypeSub {
 		return s.Items[0].Halted
 	}
-	return fmt.Sprintf("%d of %d items of %q failed", failed, len(s.Items), s.ID)
+	why := fmt.Sprintf("%d of %d items of %q failed", failed, len(s.Items), s.ID)
+	for _, it := range s.Items {
+		if it.Status == StageFailed {
+			return why + ": " + it.Halted
+		}
+	}
+	return why
 }
 
 // endItem ends an item all of whose stages have ended.

@@ -31,6 +31,7 @@ func (x *execution) parking() error {
 func (x *execution) park(p parking) error {
 	x.parked.Store(&p)
 	x.wake(true)
+	x.e.o.Observer.OnEvent(x.id, "", Event{At: time.Now().UTC(), Kind: EventParked, Detail: p.err.Error()})
 	return p.err
 }
 

@@ -48,7 +48,7 @@ type logObserver struct{ l *slog.Logger }
 func (o logObserver) OnEvent(execution, pipeline string, e Event) {
 	level := slog.LevelInfo
 	switch e.Kind {
-	case EventFailed, EventStageFailed, EventStageRetry, EventUndoFailed:
+	case EventParked, EventFailed, EventStageFailed, EventStageRetry, EventUndoFailed:
 		level = slog.LevelWarn
 	case EventProgress:
 		level = slog.LevelDebug

@@ -89,7 +89,8 @@ type record struct {
 	Seq       uint64          `json:"seq"` // number of the newest event
 
 	extra   map[string]json.RawMessage // fields of a newer writer
-	size    int                        // of the newest encoding, as a guess at the next
+	history []byte                     // the encoding of the first events,
+	encoded int                        // of as many
 	stamped bool                       // Writer is this record's, not that of the one it was copied from
 }
 
@@ -198,6 +199,7 @@ func (r *record) event(now time.Time, kind EventKind, stage, detail, actor strin
 	r.Seq++
 	if len(r.Events) >= maxEvents {
 		r.Events = append([]Event(nil), r.Events[maxEvents/4:]...)
+		r.history, r.encoded = nil, 0
 	}
 	r.Events = append(r.Events, Event{N: r.Seq, At: now, Kind: kind, Stage: stage, Detail: detail, Actor: actor})
 }

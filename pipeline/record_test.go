@@ -108,7 +108,6 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	again := r.encode(nil)
 	var out struct {
 		Lease  string
-		Quotes []int `json:"with \"quotes\""`
 		Rev    int
 		Stages []struct{ Mood struct{ Is string } }
 	}

@@ -24,6 +24,15 @@ func (m *machine) restart(sig *Signal) (bool, error) {
 			return m.refuse(sig, ErrParked, "%s", why)
 		}
 	}
+	in := m.v.insts[i]
+	for _, w := range in.n.waits {
+		d := in.scope.index(w)
+		s := &m.r.Stages[d]
+		lacks := slices.Contains(in.n.needs, w) && s.Status != StageSucceeded
+		if !reset[d] && (lacks || s.stops(w) && !in.n.Always) {
+			return m.refuse(sig, ErrInvalid, "stage %q before it %s, so it could not run; restart that one", s.ID, s.Status)
+		}
+	}
 	m.r.Restarts++
 	m.r.Status, m.r.Halted, m.r.Reason, m.r.Cancel, m.r.Undoing = Running, "", "", nil, false
 	m.r.Output = nil

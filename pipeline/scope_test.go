@@ -114,7 +114,7 @@ func TestNestedGroups(t *testing.T) {
 		_, err = begin(t, e, p(0), "bad", [][]int{{1, 22, 3}, {4, 5}}).Wait(t.Context())
 		var failed *pipeline.FailedError
 		require.ErrorAs(t, err, &failed)
-		require.Equal(t, "zone", failed.Stage)
+		require.Equal(t, "zone[z3]/host[h22]/sub/work", failed.Stage)
 		s, err := e.Get(t.Context(), "bad")
 		require.NoError(t, err)
 		require.Equal(t, pipeline.StageFailed, stageOf(t, s, "zone[z3]/host[h22]/sub/work").Status)

@@ -83,7 +83,21 @@ func (s Snapshot) Err() error {
 			break
 		}
 	}
+	for st, ok := s.culprit(first.ID); ok; st, ok = s.culprit(st.ID) {
+		e.Stage, e.Detail = st.ID, st.Failure.Detail
+	}
 	return e
+}
+
+// culprit returns the stage of a group that failed first.
+func (s Snapshot) culprit(group string) (found StageSnapshot, ok bool) {
+	for _, st := range s.Stages {
+		inside := strings.HasPrefix(st.ID, group+"/") || strings.HasPrefix(st.ID, group+"[")
+		if inside && st.Status == StageFailed && st.Failure != nil && (!ok || st.Ended.Before(found.Ended)) {
+			found, ok = st, true
+		}
+	}
+	return found, ok
 }
 
 func (r *record) snapshot() Snapshot {

@@ -10,8 +10,9 @@ import (
 
 // Run is a handle of one execution whose output is an O.
 type Run[O any] struct {
-	engine Engine
-	id     string
+	engine   Engine
+	id       string
+	pipeline string
 }
 
 // StartOption changes how Start starts an execution.
@@ -37,11 +38,14 @@ func Start[I, O any](ctx context.Context, e Engine, p *Pipeline[I, O], id string
 	if err := e.Start(ctx, p, id, raw, o); err != nil {
 		return nil, err
 	}
-	return &Run[O]{e, id}, nil
+	return &Run[O]{e, id, p.Name()}, nil
 }
 
-// Attach returns a handle of an execution of p that has been started before.
-func Attach[I, O any](e Engine, _ *Pipeline[I, O], id string) *Run[O] { return &Run[O]{e, id} }
+// Attach returns a handle of an execution of p that has been started before. That
+// there is one, and that it is p's, shows when the handle is used.
+func Attach[I, O any](e Engine, p *Pipeline[I, O], id string) *Run[O] {
+	return &Run[O]{e, id, p.Name()}
+}
 
 // ID returns the execution's id.
 func (r *Run[O]) ID() string { return r.id }
@@ -56,10 +60,16 @@ func (r *Run[O]) Watch(ctx context.Context) iter.Seq2[Event, error] {
 
 // Wait waits until the execution has ended and returns its output. The error is
 // a *FailedError if it failed or was cancelled, ErrNoOutput if it succeeded
-// without an output, ErrParked if this program cannot go on with it, or ctx's.
+// without an output, ErrParked if this program cannot go on with it, ErrInvalid
+// if it is another pipeline's, ErrNotFound if there is none, or ctx's.
+//
+// Somebody must work on the execution: Wait waits for ever if no engine runs.
 func (r *Run[O]) Wait(ctx context.Context) (O, error) {
 	var out O
 	s, err := r.end(ctx)
+	if err == nil && s.Pipeline != r.pipeline {
+		err = fmt.Errorf("execution %q is one of pipeline %q, not of %q: %w", r.id, s.Pipeline, r.pipeline, ErrInvalid)
+	}
 	if err == nil {
 		err = s.Err()
 	}
@@ -80,7 +90,7 @@ func (r *Run[O]) end(ctx context.Context) (Snapshot, error) {
 		case err != nil:
 			return Snapshot{}, err
 		case rec.Status == Succeeded:
-			return Snapshot{Status: rec.Status, Output: rec.Output}, nil
+			return Snapshot{Pipeline: rec.Pipeline, Status: rec.Status, Output: rec.Output}, nil
 		}
 		return rec.snapshot(), nil
 	}
@@ -126,6 +136,17 @@ func (r *Run[O]) Cancel(ctx context.Context, actor, reason string) error {
 		return nil
 	}
 	return err
+}
+
+// Pause lets nothing new start until Resume; what runs goes on. It is no error if
+// the execution is paused already.
+func (r *Run[O]) Pause(ctx context.Context, actor, reason string) error {
+	return r.engine.Signal(ctx, r.id, Signal{ID: "pause/" + newWriterID(), Kind: SignalPause, Actor: actor, Reason: reason})
+}
+
+// Resume ends a pause. Deadlines have stood still meanwhile.
+func (r *Run[O]) Resume(ctx context.Context, actor, reason string) error {
+	return r.engine.Signal(ctx, r.id, Signal{ID: "resume/" + newWriterID(), Kind: SignalResume, Actor: actor, Reason: reason})
 }
 
 // Restart runs a stage and everything behind it again, in an execution that has

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"sort"
 	"time"
@@ -233,6 +235,9 @@ func (e *Embedded) current(ctx context.Context, x *execution) (*record, error) {
 		return r, nil
 	}
 	item, err := e.store.Get(ctx, execPrefix+x.id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("execution %q does not exist in this store: %w", x.id, ErrNotFound)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/gennaker/gennaker/artifact"
@@ -17,7 +18,7 @@ func Build[P, H any](b *pipeline.Builder, id string, bl Builder[P, H], in pipeli
 // Deploy adds a stage that makes set run in d's environment by strategy s. The
 // strategy is frozen with the plan.
 func Deploy[H any](b *pipeline.Builder, id string, d Deployer[H], set pipeline.Ref[artifact.Set], s strategy.Strategy, opts ...Option) pipeline.Ref[Release] {
-	return release(b, id, workOfEffect(d), d, s, set, opts, func(raw json.RawMessage, r *DeployRequest) (err error) {
+	return release(b, id, effectWork[DeployRequest, H, Release]{d}, d, s, set, opts, func(raw json.RawMessage, r *DeployRequest) (err error) {
 		r.Set, err = decode[artifact.Set](raw)
 		return err
 	})
@@ -26,7 +27,7 @@ func Deploy[H any](b *pipeline.Builder, id string, d Deployer[H], set pipeline.R
 // Promote adds a stage that takes the release from on to p's environment: the
 // same artifacts by the same digests. Every Deployer is a Promoter.
 func Promote[H any](b *pipeline.Builder, id string, p Promoter[H], from pipeline.Ref[Release], s strategy.Strategy, opts ...Option) pipeline.Ref[Release] {
-	return release(b, id, workOfEffect(p), p, s, from, opts, func(raw json.RawMessage, r *DeployRequest) error {
+	return release(b, id, effectWork[DeployRequest, H, Release]{p}, p, s, from, opts, func(raw json.RawMessage, r *DeployRequest) error {
 		f, err := decode[Release](raw)
 		r.Set, r.From = f.Set, &f
 		if err == nil && f.Set.Len() == 0 {
@@ -36,19 +37,33 @@ func Promote[H any](b *pipeline.Builder, id string, p Promoter[H], from pipeline
 	})
 }
 
-func release(b *pipeline.Builder, id string, w pipeline.Work, impl any, s strategy.Strategy, in pipeline.Dep, opts []Option,
+func release(b *pipeline.Builder, id string, w pipeline.EffectWork, impl any, s strategy.Strategy, in pipeline.Dep, opts []Option,
 	fill func(json.RawMessage, *DeployRequest) error) pipeline.Ref[Release] {
+	if none(impl) {
+		return pipeline.Add[Release](b, noWork(b, id, in, opts))
+	}
+	spec := freeze(b, id, s)
+	validate(b, id, impl)
+	rw := requestWork{EffectWork: w, fill: fill}
+	var work pipeline.Work = rw
+	if u, ok := impl.(Undoer[DeployRequest, Release]); ok {
+		work = undoRequestWork{rw, u}
+	}
+	return pipeline.Add[Release](b, pipeline.Node{ID: id, Work: work, Input: in, Config: spec, Options: options(opts)})
+}
+
+// freeze encodes a strategy for the plan and refuses one that a pipeline could
+// not end: nothing in a pipeline sends a rollout the signal to promote.
+func freeze(b *pipeline.Builder, id string, s strategy.Strategy) strategy.Spec {
 	spec, err := strategy.Encode(s)
 	if err != nil {
 		b.Fail(id, err)
 	}
-	validate(b, id, impl)
-	rw := requestWork{EffectWork: w.(pipeline.EffectWork), fill: fill}
-	w = rw
-	if u, ok := rw.EffectWork.(pipeline.UndoWork); ok {
-		w = undoRequestWork{rw, u}
+	if strategy.WaitsForPromote(s) {
+		b.Fail(id, errors.New("its strategy pauses until it is promoted, which a pipeline cannot do; "+
+			"give PauseFor a duration, or ask people with an Approve stage"))
 	}
-	return pipeline.Add[Release](b, pipeline.Node{ID: id, Work: w, Input: in, Config: spec, Options: options(opts)})
+	return spec
 }
 
 // requestWork makes a DeployRequest of the stage's input and its frozen strategy.
@@ -89,7 +104,7 @@ func (w requestWork) Find(c *pipeline.Call) (json.RawMessage, bool, error) {
 
 type undoRequestWork struct {
 	requestWork
-	u pipeline.UndoWork
+	u Undoer[DeployRequest, Release]
 }
 
 func (w undoRequestWork) Undo(c *pipeline.Call, out json.RawMessage) error {
@@ -97,14 +112,5 @@ func (w undoRequestWork) Undo(c *pipeline.Call, out json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	return w.u.Undo(c, out)
-}
-
-// validate reports what a Task or an Effect finds wrong with itself.
-func validate(b *pipeline.Builder, id string, work any) {
-	if v, ok := work.(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			b.Fail(id, err)
-		}
-	}
+	return undo(w.u, c, out)
 }

@@ -8,12 +8,18 @@ import (
 
 // Run adds a stage that runs a Task.
 func Run[I, O any](b *pipeline.Builder, id string, t Task[I, O], in pipeline.Ref[I], opts ...Option) pipeline.Ref[O] {
+	if none(t) {
+		return pipeline.Add[O](b, noWork(b, id, in, opts))
+	}
 	validate(b, id, t)
 	return pipeline.Add[O](b, pipeline.Node{ID: id, Work: workOfTask(t), Input: in, Options: options(opts)})
 }
 
 // Start adds a stage that brings about an Effect and follows it to its end.
 func Start[I, H, O any](b *pipeline.Builder, id string, e Effect[I, H, O], in pipeline.Ref[I], opts ...Option) pipeline.Ref[O] {
+	if none(e) {
+		return pipeline.Add[O](b, noWork(b, id, in, opts))
+	}
 	validate(b, id, e)
 	return pipeline.Add[O](b, pipeline.Node{ID: id, Work: workOfEffect(e), Input: in, Options: options(opts)})
 }

@@ -76,8 +76,11 @@ func (s RedBlack) Validate() error {
 	if s.Settle == Forever {
 		errs = append(errs, errors.New("Settle: the rollout would never end; use PauseFor to wait for a person"))
 	}
-	if s.ProgressDeadline == Immediately || s.Deadline == Immediately {
-		errs = append(errs, errors.New("ProgressDeadline, Deadline: Immediately fails every rollout"))
+	if s.ProgressDeadline == Immediately {
+		errs = append(errs, errors.New("ProgressDeadline: Immediately fails every rollout"))
+	}
+	if s.Deadline == Immediately {
+		errs = append(errs, errors.New("Deadline: Immediately fails every rollout"))
 	}
 	return errors.Join(errs...)
 }

@@ -70,8 +70,11 @@ func (s Rolling) Validate() error {
 	if s.MinReady == Forever || s.Settle == Forever {
 		errs = append(errs, errors.New("MinReady, Settle: the rollout would never end; use PauseAt to wait for a person"))
 	}
-	if s.ProgressDeadline == Immediately || s.Deadline == Immediately {
-		errs = append(errs, errors.New("ProgressDeadline, Deadline: Immediately fails every rollout"))
+	if s.ProgressDeadline == Immediately {
+		errs = append(errs, errors.New("ProgressDeadline: Immediately fails every rollout"))
+	}
+	if s.Deadline == Immediately {
+		errs = append(errs, errors.New("Deadline: Immediately fails every rollout"))
 	}
 	return errors.Join(errs...)
 }

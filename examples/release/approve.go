@@ -23,6 +23,7 @@ func (o options) approve(ctx context.Context, con console, r *pipeline.Run[stage
 		if err != nil {
 			return
 		}
+		v.answered()
 		reason = "answered at the terminal"
 		if !yes {
 			decide = r.Reject

@@ -14,6 +14,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -34,14 +35,23 @@ func main() {
 	defer stop()
 	tty := term.IsTerminal(int(os.Stdout.Fd()))
 	ask := term.IsTerminal(int(os.Stdin.Fd())) && tty
-	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: tty, ask: ask}))
+	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: tty, ask: ask, width: columns}))
+}
+
+// columns is the width of the terminal, which may change at any time.
+func columns() int {
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return 80
 }
 
 // console is where the program talks to people.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
-	tty, ask bool // out is a terminal; there is somebody to ask
+	tty, ask bool       // out is a terminal; there is somebody to ask
+	width    func() int // columns of the terminal
 }
 
 // The exit codes.
@@ -53,8 +63,11 @@ const (
 
 func run(ctx context.Context, args []string, con console) int {
 	o, err := parse(args, con.err)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
 	if err != nil {
-		if !errors.Is(err, errHelp) {
+		if !errors.Is(err, errTold) {
 			fmt.Fprintln(con.err, "release:", err)
 		}
 		return exitUsage
@@ -90,20 +103,31 @@ func (o options) release(ctx context.Context, con console) (int, error) {
 		return exitUsage, err
 	}
 	defer store.Close()
-	return o.drive(ctx, con, pipeline.New(store, pipeline.Options{}), p)
+	view := o.view(con)
+	return o.drive(ctx, con, pipeline.New(store, pipeline.Options{Observer: &complaint{view: view}}), p, view)
 }
 
 // drive runs the engine until the release has ended or ctx has.
-func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedded, p *pipeline.Pipeline[shop.Commit, stage.Release]) (int, error) {
+func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedded, p *pipeline.Pipeline[shop.Commit, stage.Release], view view) (int, error) {
 	before, err := engine.Get(ctx, o.id)
 	known := err == nil
 	r, err := pipeline.Start(ctx, engine, p, o.id, o.commit, pipeline.By(o.user))
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return exitFailed, o.interrupted()
+	case err != nil:
 		return exitUsage, err
 	}
-	view := o.view(con)
 	if known && before.Status.Final() {
 		view.note("release %s has ended before; nothing is changed", o.id)
+		if o.json { // whoever lost the events gets them again
+			for ev, err := range r.Watch(ctx) {
+				if err != nil {
+					return exitFailed, err
+				}
+				view.show(before, ev)
+			}
+		}
 		return o.outcome(before, view)
 	}
 	if known {
@@ -119,7 +143,7 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 	}
 	switch {
 	case ctx.Err() != nil:
-		return exitFailed, fmt.Errorf("interrupted; nothing is lost: go on with -id %s -state %s", o.id, o.state)
+		return exitFailed, o.interrupted()
 	case err != nil:
 		return exitFailed, err
 	}
@@ -128,6 +152,10 @@ func (o options) drive(ctx context.Context, con console, engine *pipeline.Embedd
 		return exitFailed, err
 	}
 	return o.outcome(s, view)
+}
+
+func (o options) interrupted() error {
+	return fmt.Errorf("interrupted; nothing is lost: go on with -id %s -state %s", o.id, o.state)
 }
 
 // follow shows the release and decides about its approval, until it ends.

@@ -118,6 +118,15 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// A real cluster's nodes follow a change of the routes within a second only.
+func TestTrafficSettlesForLongerThanKubeProxyNeeds(t *testing.T) {
+	for _, how := range []string{"rolling", "redblack"} {
+		code, out, errs := call(t, "-plan", "-strategy", how, "-kubeconfig", newWorld(t).kube)
+		require.Equal(t, exitOK, code, errs)
+		require.Equal(t, 2, strings.Count(out, "1.5s"), "in test and in prod: %s", out)
+	}
+}
+
 func TestUnknownJenkinsJob(t *testing.T) {
 	code, out, errs := call(t, "-job", "shop/other")
 	require.Equal(t, exitFailed, code)
@@ -174,7 +183,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for range 20 {
-		moment := time.Duration(rnd.Int64N(int64(4 * time.Second)))
+		moment := time.Duration(rnd.Int64N(int64(6 * time.Second)))
 		w := newWorld(t)
 		all.Go(func() { w.killAndResume(t, moment) })
 	}

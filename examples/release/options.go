@@ -31,8 +31,8 @@ type options struct {
 	user         string
 }
 
-// errHelp says that the flag package has already told the user everything.
-var errHelp = errors.New("help")
+// errTold says that the flag package has already told the user what is wrong.
+var errTold = errors.New("told")
 
 func parse(args []string, out io.Writer) (options, error) {
 	o := options{user: "release"}
@@ -54,8 +54,10 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; empty means a simulated one")
 	fs.StringVar(&o.jenkins, "jenkins", "", "URL of Jenkins; empty means a simulated one. User and API token come from JENKINS_USER and JENKINS_TOKEN")
 	fs.StringVar(&o.job, "job", shop.Job, "full name of the Jenkins job")
-	if err := fs.Parse(args); err != nil {
-		return o, errHelp
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return o, err
+	} else if err != nil {
+		return o, errTold
 	}
 	switch {
 	case fs.NArg() > 0:
@@ -67,13 +69,23 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	switch *how {
 	case "rolling":
-		o.strategy = strategy.Rolling{Settle: 500 * time.Millisecond}
+		o.strategy = strategy.Rolling{Settle: o.settle()}
 	case "redblack":
-		o.strategy = strategy.RedBlack{KeepOld: time.Second, Settle: 500 * time.Millisecond}
+		o.strategy = strategy.RedBlack{KeepOld: time.Second, Settle: o.settle()}
 	default:
 		return o, fmt.Errorf("-strategy %q: want rolling or redblack", *how)
 	}
 	return o, nil
+}
+
+// settle is how long the traffic must stay with the new version until the release
+// believes it. kube-proxy follows the cluster within its sync period, which is one
+// second: until then a node may still send new connections to the old version.
+func (o options) settle() time.Duration {
+	if o.kubeconfig == "" {
+		return 500 * time.Millisecond // nothing is in front of the simulated cluster
+	}
+	return 1500 * time.Millisecond
 }
 
 func defaultState() string {
@@ -86,7 +98,7 @@ func defaultState() string {
 
 // systems connects to what the flags name, and simulates the rest.
 func (o options) systems(con console) (shop.Systems, func(), error) {
-	sys := shop.Systems{Job: o.job}
+	sys := shop.Systems{Job: o.job, Settle: o.settle()}
 	settings := jenkins.Options{
 		URL: o.jenkins, User: os.Getenv("JENKINS_USER"), Token: os.Getenv("JENKINS_TOKEN"),
 	}

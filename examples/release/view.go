@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
@@ -17,6 +18,7 @@ type view interface {
 	show(s pipeline.Snapshot, ev pipeline.Event)
 	note(format string, args ...any)
 	question(text string)
+	answered() // the person has typed a line
 	end(s pipeline.Snapshot)
 }
 
@@ -25,7 +27,7 @@ func (o options) view(con console) view {
 	case o.json:
 		return &jsonView{out: con.out, err: con.err}
 	case con.tty:
-		return &liveView{out: con.out}
+		return &liveView{out: con.out, width: con.width}
 	}
 	return &lineView{out: con.out, begin: time.Now()}
 }
@@ -40,6 +42,7 @@ func (v *jsonView) show(_ pipeline.Snapshot, ev pipeline.Event) {
 }
 func (v *jsonView) note(format string, args ...any) { fmt.Fprintf(v.err, format+"\n", args...) }
 func (v *jsonView) question(text string)            { fmt.Fprint(v.err, text) }
+func (v *jsonView) answered()                       {}
 func (v *jsonView) end(pipeline.Snapshot)           {}
 
 // lineView prints a line whenever a stage changes.
@@ -69,13 +72,15 @@ func (v *lineView) note(format string, args ...any) {
 	fmt.Fprintf(v.out, format+"\n", args...)
 }
 func (v *lineView) question(text string)    { v.note("%s", text) }
+func (v *lineView) answered()               {}
 func (v *lineView) end(s pipeline.Snapshot) { v.note("%s", summary(s)) }
 
 // liveView keeps one line a stage on the terminal up to date.
 type liveView struct {
 	mu    sync.Mutex
 	out   io.Writer
-	lines int
+	width func() int // columns of the terminal; a line that it wraps could not be drawn over
+	lines int        // between the first line of the stages and the cursor
 	ask   string
 }
 
@@ -92,6 +97,7 @@ func (v *liveView) show(s pipeline.Snapshot, _ pipeline.Event) {
 
 func (v *liveView) draw(s pipeline.Snapshot) {
 	var b strings.Builder
+	width := v.width() - 1
 	if v.lines > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", v.lines)
 	}
@@ -107,7 +113,9 @@ func (v *liveView) draw(s pipeline.Snapshot) {
 		case pipeline.StageCanceled, pipeline.StageStopped, pipeline.StageSkipped:
 			mark = "-"
 		}
-		fmt.Fprintf(&b, "%s%s %-10s %-10s%s %7s  %s\n", colour, mark, st.ID, st.Status, plain, took(st), clip(detail(st), 60))
+		head := clip(fmt.Sprintf("%s %-10s %-10s", mark, st.ID, st.Status), width)
+		rest := clip(fmt.Sprintf(" %7s  %s", took(st), detail(st)), width-utf8.RuneCountInString(head))
+		fmt.Fprintf(&b, "%s%s%s%s\n", colour, head, plain, rest)
 	}
 	v.lines = len(s.Stages)
 	b.WriteString(v.ask)
@@ -126,6 +134,13 @@ func (v *liveView) question(text string) {
 	defer v.mu.Unlock()
 	v.ask = text
 	io.WriteString(v.out, text)
+}
+
+func (v *liveView) answered() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.ask = ""
+	v.lines++
 }
 
 func (v *liveView) end(s pipeline.Snapshot) {
@@ -157,11 +172,14 @@ func detail(st pipeline.StageSnapshot) string {
 	return st.Detail
 }
 
-// clip cuts a line to n characters.
+// clip makes one line of at most n characters.
 func clip(s string, n int) string {
 	r := []rune(strings.ReplaceAll(s, "\n", " "))
-	if len(r) <= n {
+	switch {
+	case len(r) <= n:
 		return string(r)
+	case n <= 0:
+		return ""
 	}
 	return string(r[:n-1]) + "…"
 }
@@ -169,7 +187,7 @@ func clip(s string, n int) string {
 func summary(s pipeline.Snapshot) string {
 	took := s.Ended.Sub(s.Created).Seconds()
 	if s.Status != pipeline.Succeeded {
-		return fmt.Sprintf("release %s %s after %.1fs: %s", s.ID, s.Status, took, s.Reason)
+		return fmt.Sprintf("release %s %s after %.1fs", s.ID, s.Status, took)
 	}
 	text := fmt.Sprintf("release %s succeeded after %.1fs", s.ID, took)
 	var out stage.Release

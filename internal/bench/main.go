@@ -6,8 +6,10 @@
 //	go run ./internal/bench -mode raw -store bolt -n 100000 -c 256
 //
 // An execution is five no-op tasks, build → unit ∥ lint → deploy → verify, with
-// 1 KiB in and out of each. Mode raw makes the writes of such executions, as many
-// and as large as were counted, straight on the store.
+// 1 KiB in and out of each. It takes turns with the bare store, on which it makes
+// as many writes of the mean size, in batches of as many as executions are in
+// flight; shareOfRaw compares the two, and latencyInSingleCommits the p50 of one
+// execution with that of one write. Mode raw makes such writes only.
 package main
 
 import (
@@ -75,31 +77,27 @@ func run(mode, kind, dir string, n, c int) error {
 		dir = tmp
 	}
 	res := result{Mode: mode, Store: kind, Executions: n, Concurrency: c}
-	var count counter
+	bare, closeBare, err := open(kind, filepath.Join(dir, "raw.db"))
+	if err != nil {
+		return err
+	}
+	defer closeBare()
 	switch mode {
 	case "throughput", "latency":
 		store, closeStore, err := open(kind, filepath.Join(dir, "engine.db"))
 		if err != nil {
 			return err
 		}
-		if err := engine(store, n, c, &res, &count); err != nil {
+		defer closeStore()
+		if err := compare(store, bare, n, c, &res); err != nil {
 			return err
-		}
-		if err := closeStore(); err != nil {
-			return err
-		}
-		if kind == "bolt" {
-			if err := compare(dir, &res, &count); err != nil {
-				return err
-			}
 		}
 	case "raw":
-		store, closeStore, err := open(kind, filepath.Join(dir, "raw.db"))
+		took, err := newRaw(bare, c, 5<<10).write(n)
 		if err != nil {
 			return err
 		}
-		defer closeStore()
-		res.RawWritesPerSecond = raw(store, n, c, 8<<10)
+		res.Seconds, res.RawWritesPerSecond = took.Seconds(), float64(n)/took.Seconds()
 	default:
 		return fmt.Errorf("unknown mode %q", mode)
 	}
@@ -140,20 +138,70 @@ var release = pipeline.Define("bench", 1, func(b *pipeline.Builder, in pipeline.
 	return stage.Run(b, "verify", same, deploy)
 })
 
-func engine(store pipeline.Store, n, c int, res *result, count *counter) error {
+// rounds is how often engine and bare store take turns, so that a machine that
+// is busy with other things slows both down alike.
+const rounds = 8
+
+// compare runs n executions and makes as many writes of their mean size on the
+// bare store, by turns.
+func compare(store, bare pipeline.Store, n, c int, res *result) error {
+	count := &counter{}
 	e := pipeline.New(store, pipeline.Options{Observer: count})
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	payload := strings.Repeat("x", 1<<10)
-	var next atomic.Int64
 	took := make([]time.Duration, n)
+	var r *raw
+	var elapsed, used, rawElapsed time.Duration
+	var rawWrites int
+	for k := range rounds {
+		before, begin, cpu := count.writes.Load(), time.Now(), cpuTime()
+		if err := executions(ctx, e, took, n*k/rounds, n*(k+1)/rounds, c); err != nil {
+			return err
+		}
+		elapsed, used = elapsed+time.Since(begin), used+cpuTime()-cpu
+		writes := int(count.writes.Load() - before)
+		if r == nil {
+			r = newRaw(bare, c, int(count.bytes.Load()/count.writes.Load()))
+		}
+		d, err := r.write(writes)
+		if err != nil {
+			return err
+		}
+		rawElapsed, rawWrites = rawElapsed+d, rawWrites+writes
+	}
+	stop()
+	if err := <-done; err != nil {
+		return err
+	}
+	slices.Sort(took)
+	each, writes := float64(n), float64(count.writes.Load())
+	res.Seconds, res.PerSecond = elapsed.Seconds(), each/elapsed.Seconds()
+	res.P50ms, res.P99ms = ms(took[n/2]), ms(took[n*99/100])
+	res.WritesPerExecution, res.FlushesPerExecution = writes/each, float64(count.flushes.Load())/each
+	res.BytesPerWrite, res.WritesPerSecond = float64(count.bytes.Load())/writes, writes/elapsed.Seconds()
+	res.CPUmsPerExecution = ms(used) / each
+	res.RawWritesPerSecond = float64(rawWrites) / rawElapsed.Seconds()
+	res.ShareOfRaw = res.WritesPerSecond / res.RawWritesPerSecond
+	if c == 1 {
+		slices.Sort(r.took)
+		res.RawSingleCommitP50ms = ms(r.took[len(r.took)/2])
+		res.LatencyInSingleWrites = res.P50ms / res.RawSingleCommitP50ms
+	}
+	return nil
+}
+
+// executions runs those with the numbers from first to last, c at a time.
+func executions(ctx context.Context, e pipeline.Engine, took []time.Duration, first, last, c int) error {
+	payload := strings.Repeat("x", 1<<10)
+	next := atomic.Int64{}
+	next.Store(int64(first))
 	errs := make(chan error, c)
 	var wg sync.WaitGroup
-	cpu, begin := cpuTime(), time.Now()
 	for range c {
 		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+			for i := next.Add(1) - 1; i < int64(last); i = next.Add(1) - 1 {
 				start := time.Now()
 				r, err := pipeline.Start(ctx, e, release, fmt.Sprintf("bench-%d", i), payload)
 				if err == nil {
@@ -168,78 +216,55 @@ func engine(store pipeline.Store, n, c int, res *result, count *counter) error {
 		})
 	}
 	wg.Wait()
-	elapsed, used := time.Since(begin), cpuTime()-cpu
-	stop()
-	if err := <-done; err != nil {
-		return err
-	}
 	select {
 	case err := <-errs:
 		return err
 	default:
-	}
-	slices.Sort(took)
-	each := float64(n)
-	res.Seconds, res.PerSecond = elapsed.Seconds(), each/elapsed.Seconds()
-	res.P50ms, res.P99ms = ms(took[n/2]), ms(took[n*99/100])
-	res.WritesPerExecution = float64(count.writes.Load()) / each
-	res.FlushesPerExecution = float64(count.flushes.Load()) / each
-	res.BytesPerWrite = float64(count.bytes.Load()) / float64(count.writes.Load())
-	res.WritesPerSecond = float64(count.writes.Load()) / elapsed.Seconds()
-	res.CPUmsPerExecution = ms(used) / each
-	return nil
-}
-
-// compare makes as many writes of the size counted on a store of its own.
-func compare(dir string, res *result, count *counter) error {
-	store, closeStore, err := open("bolt", filepath.Join(dir, "raw.db"))
-	if err != nil {
-		return err
-	}
-	defer closeStore()
-	size := int(res.BytesPerWrite)
-	if res.Concurrency > 1 {
-		res.RawWritesPerSecond = raw(store, int(min(count.writes.Load(), 200_000)), res.Concurrency, size)
-		res.ShareOfRaw = res.WritesPerSecond / res.RawWritesPerSecond
 		return nil
 	}
-	took := make([]time.Duration, 500)
-	value := make([]byte, size)
-	for i := range took {
-		start := time.Now()
-		if _, err := store.Put(context.Background(), fmt.Sprintf("k%d", i), value, ""); err != nil {
-			return err
-		}
-		took[i] = time.Since(start)
-	}
-	slices.Sort(took)
-	res.RawSingleCommitP50ms = ms(took[len(took)/2])
-	res.LatencyInSingleWrites = res.P50ms / res.RawSingleCommitP50ms
-	return nil
 }
 
-// raw writes n values in batches of c and returns how many a second.
-func raw(store pipeline.Store, n, c, size int) float64 {
-	b, value := store.(pipeline.Batcher), make([]byte, size)
-	versions := make([]pipeline.Version, c)
-	begin := time.Now()
-	for done := 0; done < n; done += c {
-		ops := make([]pipeline.Op, c)
-		for i := range ops {
-			ops[i] = pipeline.Op{Key: fmt.Sprintf("x/raw-%d", i), Value: value, Want: versions[i]}
-		}
-		if (done/c)%6 == 0 { // an execution's writes go to one key, the next one's to another
-			for i := range ops {
-				ops[i].Key, ops[i].Want = fmt.Sprintf("x/raw-%d-%d", done, i), ""
-			}
-		}
-		for i, r := range b.PutMany(context.Background(), ops) {
-			if (done/c)%6 != 0 {
-				versions[i] = r.Version
-			}
-		}
+// raw makes writes like those of executions straight on a store: six in a row on
+// each of c keys, in batches of c.
+type raw struct {
+	store   pipeline.Store
+	ops     []pipeline.Op
+	commits int
+	took    []time.Duration
+}
+
+func newRaw(store pipeline.Store, c, size int) *raw {
+	r := &raw{store: store, ops: make([]pipeline.Op, c)}
+	for i := range r.ops {
+		r.ops[i].Value = []byte(strings.Repeat("x", size))
 	}
-	return float64(n) / time.Since(begin).Seconds()
+	return r
+}
+
+func (r *raw) write(n int) (time.Duration, error) {
+	begin := time.Now()
+	for n > 0 {
+		if r.commits%6 == 0 {
+			for i := range r.ops {
+				r.ops[i].Key, r.ops[i].Want = fmt.Sprintf("x/raw-%d-%d", r.commits, i), ""
+			}
+		}
+		batch := r.ops[:min(n, len(r.ops))]
+		start := time.Now()
+		for i, res := range r.store.(pipeline.Batcher).PutMany(context.Background(), batch) {
+			if res.Err != nil {
+				return 0, res.Err
+			}
+			r.ops[i].Want = res.Version
+		}
+		r.took = append(r.took, time.Since(start))
+		r.commits++
+		n -= len(batch)
+	}
+	if r.commits%6 != 0 && len(r.ops) > 1 { // the last batch may have been a part
+		r.commits += 6 - r.commits%6
+	}
+	return time.Since(begin), nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -7,4 +7,7 @@ import (
 	"github.com/gennaker/gennaker/internal/e2e/clustertest"
 )
 
-func TestMain(m *testing.M) { clustertest.Main(m, cluster.Options{DataPlane: true}) }
+func TestMain(m *testing.M) {
+	warmRelease()
+	clustertest.Main(m, cluster.Options{DataPlane: true})
+}

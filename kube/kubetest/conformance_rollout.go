@@ -155,7 +155,7 @@ func scaleSubresource(s *suite) {
 	s.equal("generation", int64(2), d.Generation)
 	owned := false
 	for _, f := range d.ManagedFields {
-		owned = owned || f.Manager == "scaler" && f.Subresource == "scale" && strings.Contains(string(f.FieldsV1.Raw), "f:replicas")
+		owned = owned || f.Manager == "scaler" && f.Subresource == "scale" && strings.Contains(f.FieldsV1.GetRawString(), "f:replicas")
 	}
 	s.check(owned, "the scaler does not own the replicas: %+v", d.ManagedFields)
 	d = s.rolledOut(d)

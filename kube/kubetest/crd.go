@@ -1,7 +1,6 @@
 package kubetest
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -28,7 +27,7 @@ func checkCRD(res *resource, u *unstructured.Unstructured) error {
 	plural, _, _ := unstructured.NestedString(u.Object, "spec", "names", "plural")
 	group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
 	if want := plural + "." + group; u.GetName() != want {
-		return invalid(res, u.GetName(), "metadata.name", u.GetName(), fmt.Sprintf("must be spec.names.plural+\".\"+spec.group"))
+		return invalid(res, u.GetName(), "metadata.name", u.GetName(), "must be spec.names.plural+\".\"+spec.group")
 	}
 	versions, _, _ := unstructured.NestedSlice(u.Object, "spec", "versions")
 	stored := 0

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -131,7 +131,7 @@ func nameRule(res *resource) func(string) []string {
 	case "Service":
 		return utilvalidation.IsDNS1123Label
 	case "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding":
-		return func(name string) []string { return path.ValidatePathSegmentName(name, false) }
+		return content.IsPathSegmentName
 	}
 	return utilvalidation.IsDNS1123Subdomain
 }

@@ -68,6 +68,3 @@ func (c *Cluster) discard(e *entry, policy metav1.DeletionPropagation) error {
 	_, err := c.remove(c.registry.any(e.gr), e, o)
 	return err
 }
-
-// controllerOf returns the uid of the object's controller, "" for none.
-func controllerOf(o metav1.Object) *metav1.OwnerReference { return metav1.GetControllerOf(o) }

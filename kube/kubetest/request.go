@@ -33,28 +33,28 @@ type call struct {
 
 // path takes /api/v1/... or /apis/GROUP/VERSION/... apart; ok is false for
 // any other path.
-func (c *call) path(p string) bool {
+func (cl *call) path(p string) bool {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
 	switch {
 	case len(parts) >= 3 && parts[0] == "api":
-		c.version, parts = parts[1], parts[2:]
+		cl.version, parts = parts[1], parts[2:]
 	case len(parts) >= 4 && parts[0] == "apis":
-		c.group, c.version, parts = parts[1], parts[2], parts[3:]
+		cl.group, cl.version, parts = parts[1], parts[2], parts[3:]
 	default:
 		return false
 	}
 	if parts[0] == "namespaces" && len(parts) >= 3 && !namespaceSub(parts) {
-		c.ns, parts = parts[1], parts[2:]
+		cl.ns, parts = parts[1], parts[2:]
 	}
 	if len(parts) > 3 && parts[2] != "proxy" {
 		return false
 	}
-	c.resource = parts[0]
+	cl.resource = parts[0]
 	if len(parts) > 1 {
-		c.name = parts[1]
+		cl.name = parts[1]
 	}
 	if len(parts) > 2 {
-		c.sub = parts[2]
+		cl.sub = parts[2]
 	}
 	return true
 }
@@ -64,49 +64,49 @@ func namespaceSub(parts []string) bool {
 	return len(parts) == 3 && (parts[2] == "status" || parts[2] == "finalize")
 }
 
-func (c *call) setVerb(method string) error {
+func (cl *call) setVerb(method string) error {
 	switch method {
 	case http.MethodGet, http.MethodHead:
-		c.verb = "get"
-		if w := c.query.Get("watch"); w == "true" || w == "1" {
-			c.verb = "watch"
-		} else if c.name == "" {
-			c.verb = "list"
+		cl.verb = "get"
+		if w := cl.query.Get("watch"); w == "true" || w == "1" {
+			cl.verb = "watch"
+		} else if cl.name == "" {
+			cl.verb = "list"
 		}
 	case http.MethodPost:
-		c.verb = "create"
+		cl.verb = "create"
 	case http.MethodPut:
-		c.verb = "update"
+		cl.verb = "update"
 	case http.MethodPatch:
-		c.verb = "patch"
+		cl.verb = "patch"
 	case http.MethodDelete:
-		c.verb = "delete"
-		if c.name == "" {
-			c.verb = "deletecollection"
+		cl.verb = "delete"
+		if cl.name == "" {
+			cl.verb = "deletecollection"
 		}
 	default:
-		return apierrors.NewMethodNotSupported(groupResource(c.group, c.resource), strings.ToLower(method))
+		return apierrors.NewMethodNotSupported(groupResource(cl.group, cl.resource), strings.ToLower(method))
 	}
 	return nil
 }
 
 // manager is the field manager: named, or the client's program as the API
 // server derives it from the user agent.
-func (c *call) manager() string {
-	if m := c.query.Get("fieldManager"); m != "" {
+func (cl *call) manager() string {
+	if m := cl.query.Get("fieldManager"); m != "" {
 		return m
 	}
-	program, _, _ := strings.Cut(c.agent, "/")
+	program, _, _ := strings.Cut(cl.agent, "/")
 	if program == "" {
 		return "unknown"
 	}
 	return program[:min(len(program), 128)]
 }
 
-func (c *call) dryRun() bool { return c.query.Get("dryRun") == "All" }
+func (cl *call) dryRun() bool { return cl.query.Get("dryRun") == "All" }
 
-func (c *call) media() string {
-	m, _, _ := strings.Cut(c.contentType, ";")
+func (cl *call) media() string {
+	m, _, _ := strings.Cut(cl.contentType, ";")
 	return strings.TrimSpace(m)
 }
 

@@ -22,7 +22,6 @@ type resource struct {
 	typed      bool // a Go type of client-go's scheme describes it
 	subs       []string
 	converter  managedfields.TypeConverter
-	columns    []column
 }
 
 // scalePaths says where the scale subresource finds its numbers.

@@ -159,6 +159,7 @@ func (c *Cluster) update(res *resource, k key, in *unstructured.Unstructured, w 
 
 func preconditions(res *resource, old, u *unstructured.Unstructured) error {
 	if uid := u.GetUID(); uid != "" && uid != old.GetUID() {
+		//lint:ignore ST1005 These are the API server's own words.
 		return apierrors.NewConflict(res.gr(), old.GetName(), fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", uid, old.GetUID()))
 	}
 	rv := u.GetResourceVersion()

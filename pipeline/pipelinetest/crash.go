@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,6 +41,10 @@ type Case struct {
 type CrashOptions struct {
 	// Outage is how long no process runs after a crash; default 1 s.
 	Outage time.Duration
+	// Pairs is how many pairs of crashes, the second in the process that follows
+	// the first, are tried besides; they are picked at random by Seed. 0 means none.
+	Pairs int
+	Seed  uint64
 	// Patience bounds one execution in virtual time; default 1000 h.
 	Patience time.Duration
 }
@@ -65,53 +72,79 @@ func CrashEverywhere(t *testing.T, make func(t *testing.T) Case, o CrashOptions)
 	var want pipeline.Snapshot
 	writes := 0
 	t.Run("undisturbed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { want, writes = life(t, make, o, nil) })
+		synctest.Test(t, func(t *testing.T) { want, writes = life(t, make, o) })
 	})
 	if t.Failed() {
 		return
 	}
-	for name, fate := range deaths {
-		for k := 1; k <= writes; k++ {
-			t.Run(fmt.Sprintf("%s write %d", name, k), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					got, _ := life(t, make, o, func(w storetest.Write) storetest.Fault {
-						if w.N == k {
-							return storetest.Fault{Fate: fate}
-						}
-						return storetest.Fault{}
-					})
-					if got.Status != want.Status || string(got.Output) != string(want.Output) {
-						t.Errorf("ended %s with %s (%s), undisturbed it %s with %s", got.Status, got.Output, got.Reason, want.Status, want.Output)
-					}
-				})
+	disturb := func(name string, points ...point) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got, _ := life(t, make, o, points...)
+				if got.Status != want.Status || string(got.Output) != string(want.Output) {
+					t.Errorf("ended %s with %s (%s), undisturbed it %s with %s", got.Status, got.Output, got.Reason, want.Status, want.Output)
+				}
 			})
+		})
+	}
+	names := slices.Sorted(maps.Keys(deaths))
+	for _, name := range names {
+		for k := 1; k <= writes; k++ {
+			disturb(fmt.Sprintf("%s write %d", name, k), point{k, deaths[name]})
 		}
+	}
+	random := rand.New(rand.NewPCG(o.Seed, 1))
+	for range o.Pairs {
+		a, b := names[random.IntN(len(names))], names[random.IntN(len(names))]
+		k, l := 1+random.IntN(writes), 1+random.IntN(writes)
+		disturb(fmt.Sprintf("%s write %d, then %s write %d", a, k, b, l), point{k, deaths[a]}, point{l, deaths[b]})
 	}
 }
 
-// life runs one execution, with a second process if the first one crashes.
-func life(t *testing.T, make func(t *testing.T) Case, o CrashOptions, fault func(storetest.Write) storetest.Fault) (pipeline.Snapshot, int) {
+// point is a write of a process and what becomes of it.
+type point struct {
+	write int
+	fate  storetest.Fate
+}
+
+func (p point) fault(w storetest.Write) storetest.Fault {
+	if w.N != p.write {
+		return storetest.Fault{}
+	}
+	return storetest.Fault{Fate: p.fate}
+}
+
+// life runs one execution. Each point is where a process has trouble; if it dies
+// of it, another process follows. It returns the writes of the first process.
+func life(t *testing.T, make func(t *testing.T) Case, o CrashOptions, points ...point) (pipeline.Snapshot, int) {
 	t.Helper()
 	c := make(t)
 	if c.Close != nil {
 		defer c.Close()
 	}
 	below := pipeline.NewMemory()
-	first := storetest.NewFaulty(below)
-	if first.OnWrite = fault; fault == nil {
-		first.OnWrite = func(storetest.Write) storetest.Fault { return storetest.Fault{} }
-	}
-	s, ended := c.process(t, first, first.Crashed(), nil, o)
-	if !ended {
-		time.Sleep(o.Outage)
-		if s, ended = c.process(t, storetest.NewFaulty(below), nil, first.Land, o); !ended {
-			t.Fatalf("the execution has not ended within %v", o.Patience)
+	writes, land := 0, (func() int)(nil)
+	for k := 0; k <= len(points); k++ {
+		store := storetest.NewFaulty(below)
+		store.OnWrite = func(storetest.Write) storetest.Fault { return storetest.Fault{} }
+		if k < len(points) {
+			store.OnWrite = points[k].fault
 		}
+		s, ended := c.process(t, store, store.Crashed(), land, o)
+		if k == 0 {
+			writes = store.Writes()
+		}
+		if ended {
+			if c.Check != nil {
+				c.Check(t, s)
+			}
+			return s, writes
+		}
+		land = store.Land
+		time.Sleep(o.Outage)
 	}
-	if c.Check != nil {
-		c.Check(t, s)
-	}
-	return s, first.Writes()
+	t.Fatalf("the execution has not ended within %v", o.Patience)
+	return pipeline.Snapshot{}, 0
 }
 
 // process is the life of one process: until the execution has ended, or it crashes.

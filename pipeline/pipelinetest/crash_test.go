@@ -132,7 +132,7 @@ func TestCrashEverywhere(t *testing.T) {
 				r.single(t, "r1/build/1", "r1/build/2", "r1/test/1", "r1/prod[eu]/deploy/1", "r1/prod[us]/deploy/1")
 			},
 		}
-	}, pipelinetest.CrashOptions{})
+	}, pipelinetest.CrashOptions{Pairs: 40, Seed: 1})
 }
 
 func TestCrashEverywhereWhileCancelled(t *testing.T) {

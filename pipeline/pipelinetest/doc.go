@@ -16,12 +16,21 @@
 //		out, err := run.Wait(t.Context())
 //	})
 //
+// [Advance] lets time pass, [Approve] and [Reject] decide, and [Stub] replaces what
+// stages do by a [Script], so that a pipeline's own shape is tested without the
+// systems around it:
+//
+//	p := pipelinetest.Stub(t, shop.Release, pipelinetest.Script{
+//		"build":       pipelinetest.Fails(errBroken).Then(pipelinetest.Returns(set)),
+//		"prod/deploy": pipelinetest.Returns(release).Takes(time.Hour),
+//	})
+//
 // # Crashes
 //
 // [CrashEverywhere] runs an execution once to count its writes, and then again for
 // every write and every way of dying at it: before the write, after it but before
 // the engine knew, and with the write still on its way. Each time a new engine
-// takes over. The outcome must be the same, and what the test checks of the outside
+// takes over. [CrashOptions].Pairs adds crashes of that one, too. The outcome must be the same, and what the test checks of the outside
 // world must hold: one build, one rollout, one message.
 //
 // # Plans

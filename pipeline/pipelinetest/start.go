@@ -3,7 +3,10 @@ package pipelinetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/pipeline/storetest"
@@ -16,6 +19,36 @@ func Start(t *testing.T, o pipeline.Options, ds ...pipeline.Definition) *pipelin
 	e, stop := On(t, pipeline.NewMemory(), o, ds...)
 	t.Cleanup(stop)
 	return e
+}
+
+// Approve approves a gate in the name of each actor, and fails the test if that is
+// refused.
+func Approve(t *testing.T, e pipeline.Engine, id, gate string, actors ...string) {
+	t.Helper()
+	decide(t, e, pipeline.SignalApprove, id, gate, "", actors...)
+}
+
+// Reject rejects a gate, and fails the test if that is refused.
+func Reject(t *testing.T, e pipeline.Engine, id, gate, actor, reason string) {
+	t.Helper()
+	decide(t, e, pipeline.SignalReject, id, gate, reason, actor)
+}
+
+func decide(t *testing.T, e pipeline.Engine, kind pipeline.SignalKind, id, gate, reason string, actors ...string) {
+	t.Helper()
+	for _, actor := range actors {
+		sig := pipeline.Signal{ID: fmt.Sprint(kind, "/", gate, "/", actor, "/", time.Now().UnixNano()), Kind: kind, Stage: gate, Actor: actor, Reason: reason}
+		if err := e.Signal(t.Context(), id, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Advance lets time pass in the bubble, until all that happens by then has
+// happened.
+func Advance(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // On runs an engine on store. stop lets it come to rest, as a shutdown does; it

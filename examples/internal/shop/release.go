@@ -38,6 +38,7 @@ type Systems struct {
 	Job     string        // full name of the Jenkins job
 	Grace   time.Duration // see jenkins.JobOptions; 0 means its default
 	Kube    *rest.Config
+	Settle  time.Duration // see strategy.Rolling; 0 means its default
 }
 
 // Namespaces are where the shop runs; they must exist.
@@ -57,7 +58,7 @@ func Release(sys Systems, toProd strategy.Strategy) (*pipeline.Pipeline[Commit, 
 	test, prod := app(cluster, "test"), app(cluster, "prod")
 	return pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[Commit]) pipeline.Ref[stage.Release] {
 		image := stage.Build(b, "build", build, in, stage.Timeout(time.Hour))
-		inTest := stage.Deploy(b, "test", test, image, strategy.Rolling{Settle: 500 * time.Millisecond})
+		inTest := stage.Deploy(b, "test", test, image, strategy.Rolling{Settle: sys.Settle})
 		ok := stage.Verify(b, "smoke", smoke, inTest)
 		approved := stage.Approve(b, "approve", stage.Approval{
 			Deadline: 72 * time.Hour, Message: "the shop's release to prod",

@@ -2,12 +2,13 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
-// runtime is what runs, or is about to, for one stage of an execution. Turns
+// activity is what runs, or is about to, for one stage of an execution. Turns
 // own it; calls touch only what is passed to them.
-type runtime struct {
+type activity struct {
 	token    token
 	op       string // of the call that is going on, "" if none is
 	cancel   context.CancelCauseFunc
@@ -27,7 +28,7 @@ type token struct {
 	undo     bool
 }
 
-func (rt *runtime) stop(cause error) {
+func (rt *activity) stop(cause error) {
 	if rt.timer != nil {
 		rt.timer.Stop()
 		rt.timer = nil
@@ -80,10 +81,10 @@ const (
 
 // doubt marks the starts that an earlier process may have made.
 func (x *execution) doubt() {
-	x.rt = map[int]*runtime{}
+	x.rt = map[int]*activity{}
 	for i := range x.m.r.Stages {
 		if op, t := x.m.r.wanted(i); op == opStart {
-			x.rt[i] = &runtime{token: t, doubt: true}
+			x.rt[i] = &activity{token: t, doubt: true}
 		}
 	}
 }
@@ -113,7 +114,7 @@ func (x *execution) reconcile() {
 			if rt != nil {
 				rt.stop(ErrStopped)
 			}
-			rt = &runtime{token: t}
+			rt = &activity{token: t}
 			x.rt[i] = rt
 		}
 		switch {
@@ -129,7 +130,7 @@ func (x *execution) reconcile() {
 }
 
 // later lets the stage's work be called again after d.
-func (x *execution) later(i int, rt *runtime, d time.Duration) {
+func (x *execution) later(i int, rt *activity, d time.Duration) {
 	if d <= 0 {
 		return // reconcile calls it at once
 	}
@@ -140,7 +141,7 @@ func (x *execution) later(i int, rt *runtime, d time.Duration) {
 // wait before the next one has.
 type returned struct {
 	stage int
-	rt    *runtime
+	rt    *activity
 	woken bool
 	doubt bool          // Start may have had an effect
 	next  time.Duration // before the next call
@@ -175,6 +176,8 @@ func (x *execution) take(in *input, now time.Time) {
 		tolerance = DefaultTolerance
 	}
 	if now.Sub(rt.troubled) < tolerance && !isPermanent(ret.err) {
+		x.progress(ret.stage, x.m.r.Pipeline, x.m.r.Stages[ret.stage].ID, fmt.Sprintf("%v; tried again until %s",
+			ret.err, rt.troubled.Add(tolerance).UTC().Format(time.TimeOnly+" MST")))
 		d := min(time.Second<<min(rt.troubles-1, 5), 30*time.Second)
 		x.later(ret.stage, rt, max(spread(d, x.id), retryAfter(ret.err)))
 		return

@@ -1,0 +1,13 @@
+package strategy
+
+// WaitsForPromote reports whether a rollout by s pauses until it gets the signal
+// Promote, for ever if need be.
+func WaitsForPromote(s Strategy) bool {
+	switch s := s.(type) {
+	case Rolling:
+		return !s.PauseAt.IsZero() && (s.PauseFor == 0 || s.PauseFor == Forever)
+	case RedBlack:
+		return s.PauseFor == Forever
+	}
+	return false
+}
