@@ -146,10 +146,9 @@ func TestIngressRoutesAndSplits(t *testing.T) {
 	_, err := b.client.NetworkingV1().Ingresses(b.namespace).Patch(t.Context(), "web", types.JSONPatchType,
 		[]byte(`[{"op":"replace","path":"/spec/rules/0/http/paths/0/backend/service/name","value":"green"}]`), metav1.PatchOptions{})
 	require.NoError(t, err)
-	b.more(l, "v2", 400)
+	b.silent(l, 200, func(r load.Report) int { return r.ByVersion["v1"] })
 	last := l.Stop()
 	require.Zero(t, last.Failures, last)
-	require.Greater(t, last.ByVersion["v2"], 400)
 }
 
 // gatewayBench adds a Gateway with one listener to a bench.

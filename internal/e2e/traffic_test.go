@@ -41,6 +41,18 @@ func (b *bench) more(l *load.Load, version string, n int) {
 	require.NoError(b.t, l.Until(b.t.Context(), func(r load.Report) bool { return r.ByVersion[version] >= want }))
 }
 
+// silent waits until a count stays the same over n answers in a row.
+func (b *bench) silent(l *load.Load, n int, count func(load.Report) int) {
+	b.t.Helper()
+	before := l.Report()
+	require.NoError(b.t, l.Until(b.t.Context(), func(r load.Report) bool {
+		if count(r) != count(before) {
+			before = r
+		}
+		return r.Requests-before.Requests > n
+	}))
+}
+
 func TestDeploymentServesThroughItsService(t *testing.T) {
 	b := newBench(t)
 	b.deploy("blue", "app:v1", 3)
@@ -96,15 +108,15 @@ func (b *bench) selectTrack(track string) {
 func TestRollingUpdateWithDrainLosesNoRequest(t *testing.T) {
 	b := newBench(t)
 	// The pods that end are the old ones, so it is the old image that drains.
-	b.deploy("blue", "app:v1-drain_4s", 4)
+	b.deploy("blue", "app:v1-drain_8s", 4)
 	b.rolledOut("blue")
 	url := b.service("blue")
 	b.warm(url)
 	l := b.drive(load.Options{URL: url, Method: http.MethodPost, Rate: 300}, "v1")
-	b.setImage("blue", "app:v2-drain_4s")
+	b.setImage("blue", "app:v2-drain_8s")
 	b.rolledOut("blue")
 	b.more(l, "v2", 300)
-	b.podsAreOnly("app:v2-drain_4s")
+	b.podsAreOnly("app:v2-drain_8s")
 	r := l.Stop()
 	require.Zero(t, r.Failures, r)
 	require.NotZero(t, r.ByVersion["v1"])
@@ -160,14 +172,7 @@ func TestUnreadyPodGetsNoTraffic(t *testing.T) {
 	_, err := b.client.CoreV1().Pods(b.namespace).Patch(t.Context(), victim.Name, types.MergePatchType,
 		[]byte(`{"metadata":{"annotations":{"testcluster/unready":"true"}}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
-	// Its share ends: at some point 200 answers in a row come from the other one.
-	before := l.Report()
-	require.NoError(t, l.Until(t.Context(), func(r load.Report) bool {
-		if r.ByPod[victim.Name] != before.ByPod[victim.Name] {
-			before = r
-		}
-		return r.Requests-before.Requests > 200
-	}))
+	b.silent(l, 200, func(r load.Report) int { return r.ByPod[victim.Name] })
 	require.Zero(t, l.Stop().Failures)
 }
 
