@@ -18,8 +18,9 @@ import (
 )
 
 // maxRequests is how many API requests the red/black release of one workload with
-// its Service may take.
-const maxRequests = 20
+// its Service may take: 20, and two more for a watch that the API server ends or a
+// conflict with a controller's write in the middle of it.
+const maxRequests = 22
 
 // The release example performs its release on the genuine cluster, and then two
 // more under a load, with each strategy.
