@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"kube/kubetest":          {"k8s.io/...", "sigs.k8s.io/structured-merge-diff/v6/...", "sigs.k8s.io/yaml", "gopkg.in/evanphx/json-patch.v4", "sigs.k8s.io/json"},
 	"jenkins":                {module + "pipeline", module + "stage", module + "artifact", "github.com/bndr/gojenkins"},
 	"jenkins/jenkinstest":    {},
-	"internal/bench":         {module + "..."},
+	"internal/bench":         {module + "...", "go.etcd.io/bbolt"},
 	"examples/quickstart":    {module + "..."},
 	"examples/release":       {module + "...", "golang.org/x/term", "k8s.io/..."},
 	"examples/world":         {module + "...", "k8s.io/..."},

@@ -8,8 +8,10 @@
 // An execution is five no-op tasks, build → unit ∥ lint → deploy → verify, with
 // 1 KiB in and out of each. It takes turns with the bare store, on which it makes
 // as many writes of the mean size, in batches of as many as executions are in
-// flight; shareOfRaw compares the two, and latencyInSingleCommits the p50 of one
-// execution with that of one write. Mode raw makes such writes only.
+// flight, from one goroutine; shareOfRaw compares the two. shareOfBboltBatch
+// compares with bbolt's own DB.Batch called by as many goroutines, right after;
+// latencyInSingleCommits is the p50 of one execution in those of one write. Mode
+// raw makes such writes only.
 package main
 
 import (
@@ -47,6 +49,8 @@ type result struct {
 	CPUmsPerExecution     float64 `json:"cpuMsPerExecution"`
 	RawWritesPerSecond    float64 `json:"rawWritesPerSecond,omitempty"`
 	ShareOfRaw            float64 `json:"shareOfRaw,omitempty"`
+	BatchWritesPerSecond  float64 `json:"bboltBatchWritesPerSecond,omitempty"`
+	ShareOfBatch          float64 `json:"shareOfBboltBatch,omitempty"`
 	RawSingleCommitP50ms  float64 `json:"rawSingleCommitP50ms,omitempty"`
 	LatencyInSingleWrites float64 `json:"latencyInSingleCommits,omitempty"`
 }
@@ -91,6 +95,13 @@ func run(mode, kind, dir string, n, c int) error {
 		defer closeStore()
 		if err := compare(store, bare, n, c, &res); err != nil {
 			return err
+		}
+		if kind == "bolt" && c > 1 {
+			writes := int(res.WritesPerExecution * float64(n))
+			if res.BatchWritesPerSecond, err = batches(dir, writes, c, int(res.BytesPerWrite)); err != nil {
+				return err
+			}
+			res.ShareOfBatch = res.WritesPerSecond / res.BatchWritesPerSecond
 		}
 	case "raw":
 		took, err := newRaw(bare, c, 5<<10).write(n)
