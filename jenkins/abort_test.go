@@ -39,6 +39,7 @@ func abortAt(t *testing.T, s *jenkinstest.Server, e *engine, d time.Duration) er
 func over(t *testing.T, s *jenkinstest.Server, e *engine) {
 	t.Helper()
 	for range 2 {
+		synctest.Wait() // what happens at this very instant has happened
 		require.Empty(t, keyed(s.Queue(), e.key))
 		for _, b := range withKey(s, e.name, e.key) {
 			require.True(t, b.Done, "build #%d goes on", b.Number)
