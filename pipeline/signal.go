@@ -19,6 +19,9 @@ const (
 	// generation, in an execution that has ended. What came before keeps its
 	// output, but what has been undone runs again, too.
 	SignalRestart SignalKind = "restart"
+	// SignalOverride lets Stage, which waits for its window, begin at once. It
+	// needs a reason.
+	SignalOverride SignalKind = "override"
 )
 
 // Signal is a decision from outside.
@@ -88,6 +91,8 @@ func (m *machine) signal(s *Signal) (bool, error) {
 		}
 	case SignalRestart:
 		changed, err = m.restart(s)
+	case SignalOverride:
+		changed, err = m.override(s)
 	default:
 		return m.refuse(s, ErrInvalid, "unknown kind of signal")
 	}

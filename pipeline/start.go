@@ -149,6 +149,12 @@ func (r *Run[O]) Resume(ctx context.Context, actor, reason string) error {
 	return r.engine.Signal(ctx, r.id, Signal{ID: "resume/" + newWriterID(), Kind: SignalResume, Actor: actor, Reason: reason})
 }
 
+// Override lets a stage that waits for its window begin at once. The reason is
+// recorded and must not be empty.
+func (r *Run[O]) Override(ctx context.Context, stage, actor, reason string) error {
+	return r.decide(ctx, SignalOverride, stage, actor, reason)
+}
+
 // Restart runs a stage and everything behind it again, in an execution that has
 // ended; see SignalRestart.
 func (r *Run[O]) Restart(ctx context.Context, stage, actor, reason string) error {
