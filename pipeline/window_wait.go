@@ -34,8 +34,8 @@ func (m *machine) opens(i int) bool {
 	return false
 }
 
-// override lets a stage begin that waits for its window.
-func (m *machine) override(sig *Signal) (bool, error) {
+// beginNow lets a stage begin that waits for its window.
+func (m *machine) beginNow(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 || m.v.insts[i].n.open == nil {
 		return m.refuse(sig, ErrInvalid, "it has no such stage with a window")
@@ -51,7 +51,7 @@ func (m *machine) override(sig *Signal) (bool, error) {
 	case m.r.Status == Paused:
 		return m.refuse(sig, ErrInvalid, "the execution is paused; resume it first")
 	}
-	m.r.event(m.now, EventStageOverride, s.ID, sig.Reason, sig.Actor)
+	m.r.event(m.now, EventStageBegun, s.ID, sig.Reason, sig.Actor)
 	m.start(i)
 	return true, nil
 }

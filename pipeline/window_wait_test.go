@@ -67,20 +67,21 @@ func snapshot[O any](t *testing.T, run *pipeline.Run[O]) pipeline.Snapshot {
 }
 
 // Somebody may let the stage begin, with a reason; cancelling ends the wait.
-func TestOverrideWindow(t *testing.T) {
+func TestBeginOutsideTheWindow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := windowed(newRemote())
-		e := engine(t, p)
+		require.ErrorIs(t, begin(t, engine(t, p), p, "x", 1).Begin(t.Context(), "deploy", "alice", "incident"), pipeline.ErrForbidden)
+		e := pipelinetest.Start(t, pipeline.Options{Authorize: func(context.Context, pipeline.Snapshot, pipeline.Signal) error { return nil }}, p)
 		run := begin(t, e, p, "x", 1)
-		require.ErrorIs(t, run.Override(t.Context(), "other", "alice", "incident"), pipeline.ErrInvalid)
-		require.ErrorContains(t, run.Override(t.Context(), "deploy", "alice", ""), "needs a reason")
+		require.ErrorIs(t, run.Begin(t.Context(), "other", "alice", "incident"), pipeline.ErrInvalid)
+		require.ErrorContains(t, run.Begin(t.Context(), "deploy", "alice", ""), "needs a reason")
 		require.NoError(t, run.Pause(t.Context(), "alice", ""))
-		require.ErrorContains(t, run.Override(t.Context(), "deploy", "alice", "incident"), "paused")
+		require.ErrorContains(t, run.Begin(t.Context(), "deploy", "alice", "incident"), "paused")
 		require.NoError(t, run.Resume(t.Context(), "alice", ""))
-		require.NoError(t, run.Override(t.Context(), "deploy", "alice", "incident 7"))
+		require.NoError(t, run.Begin(t.Context(), "deploy", "alice", "incident 7"))
 		require.Equal(t, pipeline.Succeeded, finish(t, run).Status)
-		require.Contains(t, fmt.Sprint(eventsOf(t, e, "x")), "stage.overridden deploy incident 7 alice")
-		require.ErrorIs(t, run.Override(t.Context(), "deploy", "alice", "again"), pipeline.ErrFinished)
+		require.Contains(t, fmt.Sprint(eventsOf(t, e, "x")), "stage.begun deploy incident 7 alice")
+		require.ErrorIs(t, run.Begin(t.Context(), "deploy", "alice", "again"), pipeline.ErrFinished)
 
 		run = begin(t, e, p, "y", 1)
 		require.NoError(t, run.Cancel(t.Context(), "alice", ""))
