@@ -74,7 +74,7 @@ func (b *binder) node(n, code *node) {
 		n.missing = fmt.Sprintf("stage %q is of kind %q here and was started as %q", n.ID, code.Kind, n.Kind)
 	default:
 		b.c.nodes[code] = n
-		n.work, n.key, codeBody = code.work, code.key, code.body
+		n.work, n.key, n.checkOut, codeBody = code.work, code.key, code.checkOut, code.body
 	}
 	if n.Type == TypeEach || n.Type == TypeSub {
 		n.body = b.scope(n.Stages, n.Output, n, codeBody)

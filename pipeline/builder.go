@@ -32,10 +32,11 @@ type node struct {
 	key   func(item json.RawMessage) (string, error) // of an Each
 	body  *scopeDef                                  // of a group
 	// derived from the expressions:
-	pos     int     // among the nodes of its scope
-	needs   []*node // whose values are required
-	waits   []*node // which must have ended
-	missing string  // why this program cannot run it, "" if it can
+	pos      int                                            // among the nodes of its scope
+	needs    []*node                                        // whose values are required
+	waits    []*node                                        // which must have ended
+	missing  string                                         // why this program cannot run it, "" if it can
+	checkOut func(json.RawMessage) (json.RawMessage, error) // whether JSON is an output of the stage
 }
 
 // StageOptions are the settings that every stage has. Package stage offers them
@@ -73,7 +74,7 @@ const DefaultTolerance = 15 * time.Minute
 func Add[O any](b *Builder, n Node) Ref[O] {
 	nd := b.add(n.ID, n.Options)
 	nd.input = b.use(nd, n.Input)
-	nd.work, nd.Gate, nd.Wait = n.Work, n.Gate, n.Wait
+	nd.work, nd.Gate, nd.Wait, nd.checkOut = n.Work, n.Gate, n.Wait, outputCheck[O]()
 	switch {
 	case n.Work != nil:
 		nd.setWork(b)

@@ -28,8 +28,12 @@ const (
 	EventStageCanceled  EventKind = "stage.canceled"
 	EventStageApproved  EventKind = "stage.approved" // one person's vote
 	EventStageRejected  EventKind = "stage.rejected"
-	EventStageUndone    EventKind = "stage.undone"
-	EventUndoFailed     EventKind = "stage.undofailed"
+	// A decision to skip a stage or to force its success; stage.skipped or
+	// stage.succeeded follows when nothing of it runs any more.
+	EventStageSkipping EventKind = "stage.skipping"
+	EventStageForcing  EventKind = "stage.forcing"
+	EventStageUndone   EventKind = "stage.undone"
+	EventUndoFailed    EventKind = "stage.undofailed"
 
 	// EventProgress is shown live only: it has no number and is not kept.
 	EventProgress EventKind = "progress"

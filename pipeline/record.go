@@ -125,6 +125,7 @@ type stageRec struct {
 	Votes    []Vote                     `json:"votes,omitempty"`
 	Steps    map[string]json.RawMessage `json:"steps,omitempty"`
 	Undo     *undoRec                   `json:"undo,omitempty"`
+	Override *Override                  `json:"override,omitempty"`
 	History  []Past                     `json:"history,omitempty"`
 
 	extra map[string]json.RawMessage

@@ -50,7 +50,8 @@ type StageSnapshot struct {
 	Output   json.RawMessage `json:"output,omitempty"`
 	Handle   json.RawMessage `json:"handle,omitempty"`
 	Votes    []Vote          `json:"votes,omitempty"`
-	History  []Past          `json:"history,omitempty"` // earlier generations
+	Override *Override       `json:"override,omitempty"` // who skipped it or forced its success
+	History  []Past          `json:"history,omitempty"`  // earlier generations
 }
 
 // Stage returns the stage with this id.
@@ -112,7 +113,7 @@ func (r *record) snapshot() Snapshot {
 			ID: st.ID, Status: st.Status, Activity: string(st.Phase), Generation: st.Gen, Attempt: st.Attempt,
 			Key: r.key(i), Detail: st.Detail, Reason: st.Reason, Failure: st.Failure, Unknown: st.Unknown,
 			Started: st.Started, Ended: st.Ended, Due: st.Due, Deadline: st.Deadline, Output: st.Output,
-			Handle: st.Handle, Votes: st.Votes, History: st.History,
+			Handle: st.Handle, Votes: st.Votes, Override: st.Override, History: st.History,
 		}
 		if st.Undo != nil {
 			s.Stages[i].Undo = st.Undo.Status
@@ -176,6 +177,9 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 
 // Signal implements Engine.
 func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
+	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce; overrides && e.o.Authorize == nil {
+		return &SignalError{Execution: id, Signal: s, Problem: "nobody may; set Options.Authorize to say who may", Err: ErrForbidden}
+	}
 	if e.o.Authorize != nil {
 		now, err := e.Get(ctx, id)
 		if err != nil {

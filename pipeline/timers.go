@@ -123,6 +123,15 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// clock is the time by which waits and deadlines are counted: it stands still
+// during a pause, whose length resume adds to what was reckoned by it.
+func (m *machine) clock() time.Time {
+	if m.r.Status == Paused {
+		return m.r.PausedAt
+	}
+	return m.now
+}
+
 // resume moves the times that do not count pauses by the length of the pause.
 func (m *machine) resume() {
 	d := m.now.Sub(m.r.PausedAt)
