@@ -20,18 +20,21 @@ const module = "github.com/gennaker/gennaker/"
 // package may import beside the standard library. A trailing "/..." allows a
 // whole tree. Packages that are not listed must not exist.
 var mayImport = map[string][]string{
-	"pipeline":               {},
-	"pipeline/pipelinetest":  {module + "pipeline", module + "pipeline/storetest", module + "stage"},
-	"pipeline/storetest":     {module + "pipeline"},
-	"pipeline/boltstore":     {module + "pipeline", "go.etcd.io/bbolt/..."},
-	"pipeline/s3store":       {module + "pipeline", "github.com/minio/minio-go/v7/..."},
-	"pipeline/redisstore":    {module + "pipeline", "github.com/redis/go-redis/v9/..."},
-	"pipeline/pgstore":       {module + "pipeline", "github.com/jackc/pgx/v5/..."},
-	"stage":                  {module + "pipeline", module + "strategy", module + "artifact"},
-	"strategy":               {},
-	"strategy/strategytest":  {module + "strategy"},
-	"artifact":               {module + "artifact/driver"},
-	"artifact/driver":        {},
+	"pipeline":              {},
+	"pipeline/pipelinetest": {module + "pipeline", module + "pipeline/storetest", module + "stage"},
+	"pipeline/storetest":    {module + "pipeline"},
+	"pipeline/boltstore":    {module + "pipeline", "go.etcd.io/bbolt/..."},
+	"pipeline/s3store":      {module + "pipeline", "github.com/minio/minio-go/v7/..."},
+	"pipeline/redisstore":   {module + "pipeline", "github.com/redis/go-redis/v9/..."},
+	"pipeline/pgstore":      {module + "pipeline", "github.com/jackc/pgx/v5/..."},
+	"stage":                 {module + "pipeline", module + "strategy", module + "artifact"},
+	"strategy":              {},
+	"strategy/strategytest": {module + "strategy"},
+	"artifact":              {module + "artifact/driver"},
+	"artifact/driver":       {},
+	// Evidence and the rules of promotion are the larger half of what package artifact is for. They are packages of their own so
+	// that a program which only names and stores artifacts does not see them; like their parent they need the standard library alone.
+	"artifact/evidence":      {module + "artifact"},
 	"artifact/artifacttest":  {module + "artifact", module + "artifact/driver"},
 	"artifact/memartifact":   {module + "artifact", module + "artifact/driver"},
 	"artifact/dirartifact":   {module + "artifact", module + "artifact/driver"},
