@@ -97,7 +97,9 @@ func TestDamagedBlob(t *testing.T) {
 			_, err := s.Put(t.Context(), it.Key, bytes.ToUpper(it.Value), it.Version)
 			require.NoError(t, err)
 		},
-		"missing": func(t *testing.T, s pipeline.Store, it pipeline.Item) { require.NoError(t, s.Delete(t.Context(), it.Key)) },
+		"missing": func(t *testing.T, s pipeline.Store, it pipeline.Item) {
+			require.NoError(t, s.Delete(t.Context(), it.Key))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
