@@ -74,12 +74,11 @@ func (x *execution) revisit() error {
 func (x *execution) refresh() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	item, err := x.e.store.Get(ctx, execPrefix+x.id)
-	if err != nil || item.Version == x.version {
-		return err
+	r, item, archived, err := x.e.fetch(ctx, x.id)
+	if archived {
+		err = fmt.Errorf("execution %q has ended: %w: %w", x.id, ErrArchived, ErrConflict)
 	}
-	r, err := decodeRecord(item.Key, item.Value)
-	if err != nil {
+	if err != nil || item.Version == x.version {
 		return err
 	}
 	old := x.m.r

@@ -130,7 +130,7 @@ func (e *Embedded) pickUp(ctx context.Context, id string, done func()) {
 		return
 	}
 	x.post(input{kind: inNudge, done: func(err error) {
-		if err == nil || errors.Is(err, ErrNotFound) {
+		if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrArchived) {
 			done()
 		}
 	}})

@@ -57,6 +57,7 @@ func (e *Embedded) term(ctx context.Context, w *worker) error {
 	polls, stopPolls := context.WithCancelCause(calls)
 	defer stopPolls(ErrShutdown)
 	lost, kept := e.enter(w, calls, polls)
+	collecting := e.collecting(ctx)
 	var err error
 	if w != nil {
 		e.attend(ctx, w)
@@ -80,6 +81,7 @@ func (e *Embedded) term(ctx context.Context, w *worker) error {
 		stopCalls(ErrShutdown)
 	}
 	<-e.turns.wait()
+	collecting()
 	e.rest()
 	kept()
 	return err

@@ -32,7 +32,7 @@ func (e *Embedded) supervise(ctx context.Context, w *worker, look <-chan struct{
 				next = min(next, time.Second)
 			} else {
 				swept, pause = begun, max(4*w.ttl, 20*time.Since(begun))
-				e.bury(ctx, gone)
+				e.clearUp(ctx, gone)
 			}
 		}
 		select {
@@ -102,9 +102,9 @@ func (e *Embedded) allLeases(ctx context.Context) ([]Item, error) {
 	}
 }
 
-// bury removes what is left of workers from which everything has been taken over.
+// clearUp removes what is left of workers from which everything has been taken over.
 // A lease that is missing means the same as one that is fenced.
-func (e *Embedded) bury(ctx context.Context, gone []string) {
+func (e *Embedded) clearUp(ctx context.Context, gone []string) {
 	for _, id := range gone {
 		e.readHints(ctx, id, func(_, _, key string) { _ = e.store.Delete(ctx, key) })
 		_ = e.store.Delete(ctx, hintKey("", "w/"+id))
@@ -154,7 +154,7 @@ func (e *Embedded) sweep(ctx context.Context, w *worker) error {
 func (e *Embedded) sift(ctx context.Context, w *worker, item Item, dead map[string]bool, slots chan struct{}) error {
 	id := strings.TrimPrefix(item.Key, execPrefix)
 	var head recordHead
-	if err := json.Unmarshal(item.Value, &head); err != nil || head.Status.Final() || e.isBeginning(id) {
+	if err := json.Unmarshal(item.Value, &head); err != nil || head.Status == "" || head.Status.Final() || e.isBeginning(id) {
 		return nil
 	}
 	if _, known := dead[head.Owner]; !known && head.Owner != "" {
