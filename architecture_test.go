@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"pipeline/s3store":      {module + "pipeline", "github.com/minio/minio-go/v7/..."},
 	"pipeline/redisstore":   {module + "pipeline", "github.com/redis/go-redis/v9/..."},
 	"pipeline/pgstore":      {module + "pipeline", "github.com/jackc/pgx/v5/..."},
-	"stage":                 {module + "pipeline", module + "strategy", module + "artifact"},
+	"stage":                 {module + "pipeline", module + "strategy", module + "artifact", module + "artifact/evidence", module + "artifact/promotion"},
 	"strategy":              {},
 	"strategy/strategytest": {module + "strategy"},
 	"artifact":              {module + "artifact/driver"},
