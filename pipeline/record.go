@@ -56,8 +56,9 @@ const (
 	phaseStop    phase = "stop"    // a task must end
 	phaseBackoff phase = "backoff" // until due
 	phaseGate    phase = "gate"
-	phaseWait    phase = "wait"  // until due
-	phaseGroup   phase = "group" // its stages run
+	phaseWindow  phase = "window" // until due, at the earliest
+	phaseWait    phase = "wait"   // until due
+	phaseGroup   phase = "group"  // its stages run
 )
 
 // record is the one document of an execution.

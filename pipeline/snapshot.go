@@ -32,11 +32,11 @@ type Snapshot struct {
 type StageSnapshot struct {
 	ID         string      `json:"id"`
 	Status     StageStatus `json:"status"`
-	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, wait or group
+	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait or group
 	Generation int         `json:"generation"`
 	Attempt    int         `json:"attempt,omitempty"`
 	Key        string      `json:"key"`
-	Detail     string      `json:"detail,omitempty"` // the newest progress
+	Detail     string      `json:"detail,omitempty"` // the newest progress, or why its window is closed
 	Reason     string      `json:"reason,omitempty"` // why it was skipped, stopped or cancelled
 	Failure    *Failure    `json:"failure,omitempty"`
 	// Unknown says that the outcome could not be found out: the effect may have
@@ -45,7 +45,7 @@ type StageSnapshot struct {
 	Undo     StageStatus     `json:"undo,omitempty"`
 	Started  time.Time       `json:"started,omitzero"`
 	Ended    time.Time       `json:"ended,omitzero"`
-	Due      time.Time       `json:"due,omitzero"`      // when the wait or the backoff ends
+	Due      time.Time       `json:"due,omitzero"`      // when the wait or the backoff ends, or the window opens
 	Deadline time.Time       `json:"deadline,omitzero"` // when the stage fails at the latest
 	Output   json.RawMessage `json:"output,omitempty"`
 	Handle   json.RawMessage `json:"handle,omitempty"`
@@ -177,7 +177,7 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 
 // Signal implements Engine.
 func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
-	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce; overrides && e.o.Authorize == nil {
+	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce || s.Kind == SignalBegin; overrides && e.o.Authorize == nil {
 		return &SignalError{Execution: id, Signal: s, Problem: "nobody may; set Options.Authorize to say who may", Err: ErrForbidden}
 	}
 	if e.o.Authorize != nil {

@@ -173,6 +173,11 @@ func (r *Run[O]) override(ctx context.Context, s Signal) error {
 	return r.engine.Signal(ctx, r.id, s)
 }
 
+// Begin lets a stage that waits for its window begin at once; see SignalBegin.
+func (r *Run[O]) Begin(ctx context.Context, stage, actor, reason string) error {
+	return r.decide(ctx, SignalBegin, stage, actor, reason)
+}
+
 // Restart runs a stage and everything behind it again, in an execution that has
 // ended; see SignalRestart.
 func (r *Run[O]) Restart(ctx context.Context, stage, actor, reason string) error {
