@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"artifact/memartifact":   {module + "artifact", module + "artifact/driver"},
 	"artifact/dirartifact":   {module + "artifact", module + "artifact/driver"},
 	"artifact/s3artifact":    {module + "artifact", module + "artifact/driver", "github.com/minio/minio-go/v7/..."},
+	"artifact/ociartifact":   {module + "artifact", module + "artifact/driver", "oras.land/oras-go/v2/...", "github.com/opencontainers/..."},
 	"kube":                   {module + "pipeline", module + "stage", module + "strategy", module + "artifact", "k8s.io/...", "sigs.k8s.io/yaml"},
 	"kube/kustomize":         {module + "kube", "sigs.k8s.io/kustomize/..."},
 	"kube/kubetest":          {"k8s.io/...", "sigs.k8s.io/structured-merge-diff/v6/...", "sigs.k8s.io/yaml", "gopkg.in/evanphx/json-patch.v4", "sigs.k8s.io/json"},
