@@ -61,6 +61,9 @@ func (b *binder) node(n, code *node) {
 		n.needs = append(n.needs, b.byID[id])
 	}
 	n.waits = slices.Clone(n.needs)
+	if err := n.openWindow(); err != nil {
+		n.missing = fmt.Sprintf("stage %q: window: %v", n.ID, err)
+	}
 	for _, id := range n.After {
 		n.waits = append(n.waits, b.byID[id])
 	}

@@ -30,6 +30,7 @@ type node struct {
 	when  *expr
 	after []*expr
 	key   func(item json.RawMessage) (string, error) // of an Each
+	open  *window                                    // compiled Stage.Window, nil if it has none
 	body  *scopeDef                                  // of a group
 	// derived from the expressions:
 	pos      int                                            // among the nodes of its scope
@@ -52,6 +53,9 @@ type StageOptions struct {
 	// Tolerance is how long an Effect's Start, Find and Poll may fail in a row
 	// before the stage fails with an unknown outcome; 0 means 15 min.
 	Tolerance time.Duration
+	// Window is when the stage may begin; the zero value is always open. Until then
+	// it waits, which costs one write; its Deadline does not run meanwhile.
+	Window Window
 }
 
 // Node describes a stage to Add.
@@ -160,6 +164,12 @@ func (b *Builder) add(id string, o StageOptions) *node {
 	}
 	if o.Deadline > 0 && o.Timeout > o.Deadline {
 		b.failStage(full, fmt.Sprintf("timeout %v of one attempt exceeds the deadline %v of all", o.Timeout, o.Deadline))
+	}
+	if len(o.Window.Hours)+len(o.Window.Freezes) > 0 {
+		n.Window = &o.Window
+		if err := n.openWindow(); err != nil {
+			b.failStage(full, fmt.Sprintf("window: %v", err))
+		}
 	}
 	for _, d := range o.After {
 		if x := b.use(n, d); x != nil {

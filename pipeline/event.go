@@ -18,8 +18,10 @@ const (
 	EventUndoing   EventKind = "undoing"
 
 	EventStageStarted   EventKind = "stage.started"
-	EventStageHandle    EventKind = "stage.handle" // the effect was started or found again
-	EventStageRetry     EventKind = "stage.retry"  // an attempt failed, another follows
+	EventStageWaiting   EventKind = "stage.waiting" // for its window; Detail says until when and why
+	EventStageBegun     EventKind = "stage.begun"   // somebody let it begin outside its window
+	EventStageHandle    EventKind = "stage.handle"  // the effect was started or found again
+	EventStageRetry     EventKind = "stage.retry"   // an attempt failed, another follows
 	EventStageAborting  EventKind = "stage.aborting"
 	EventStageSucceeded EventKind = "stage.succeeded"
 	EventStageFailed    EventKind = "stage.failed"

@@ -82,7 +82,7 @@ func (c *copier) scope(s *scopeDef, group *node) *scopeDef {
 	out := &scopeDef{group: group}
 	c.scopes[s] = out
 	for _, n := range s.nodes {
-		m := &node{Stage: n.Stage, scope: out, work: n.work, key: n.key, checkOut: n.checkOut}
+		m := &node{Stage: n.Stage, scope: out, work: n.work, key: n.key, checkOut: n.checkOut, open: n.open}
 		if group != nil {
 			m.ID = group.ID + "/" + localID(n)
 		}

@@ -30,6 +30,9 @@ const (
 	// It needs a Reason, and an Options.Authorize that allows it. Forced on a gate,
 	// it stands for the quorum.
 	SignalForce SignalKind = "force"
+	// SignalBegin lets Stage, which waits for its window, begin at once. It needs a
+	// Reason, and an Options.Authorize that allows it.
+	SignalBegin SignalKind = "begin"
 )
 
 // Signal is a decision from outside.
@@ -102,6 +105,8 @@ func (m *machine) signal(s *Signal) (bool, error) {
 		}
 	case SignalRestart:
 		changed, err = m.restart(s)
+	case SignalBegin:
+		changed, err = m.beginNow(s)
 	case SignalSkip, SignalForce:
 		changed, err = m.override(s)
 	default:

@@ -11,32 +11,33 @@ import (
 
 // Snapshot is the state of an execution at one moment. It is read-only.
 type Snapshot struct {
-	ID        string          `json:"id"`
-	Pipeline  string          `json:"pipeline"`
-	Version   int             `json:"version"`
-	Plan      string          `json:"plan"` // hash
-	Status    Status          `json:"status"`
-	Reason    string          `json:"reason,omitempty"` // why it failed or was cancelled
-	Parked    string          `json:"parked,omitempty"` // why this program cannot go on with it
-	StartedBy string          `json:"startedBy,omitempty"`
-	Created   time.Time       `json:"created"`
-	Ended     time.Time       `json:"ended,omitzero"`
-	Input     json.RawMessage `json:"input"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	Undoing   bool            `json:"undoing,omitempty"`
-	Stages    []StageSnapshot `json:"stages"`
-	Seq       uint64          `json:"seq"` // number of the newest event
+	ID        string            `json:"id"`
+	Pipeline  string            `json:"pipeline"`
+	Version   int               `json:"version"`
+	Plan      string            `json:"plan"` // hash
+	Status    Status            `json:"status"`
+	Reason    string            `json:"reason,omitempty"` // why it failed or was cancelled
+	Parked    string            `json:"parked,omitempty"` // why this program cannot go on with it
+	StartedBy string            `json:"startedBy,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Created   time.Time         `json:"created"`
+	Ended     time.Time         `json:"ended,omitzero"`
+	Input     json.RawMessage   `json:"input"`
+	Output    json.RawMessage   `json:"output,omitempty"`
+	Undoing   bool              `json:"undoing,omitempty"`
+	Stages    []StageSnapshot   `json:"stages"`
+	Seq       uint64            `json:"seq"` // number of the newest event
 }
 
 // StageSnapshot is the state of a stage at one moment.
 type StageSnapshot struct {
 	ID         string      `json:"id"`
 	Status     StageStatus `json:"status"`
-	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, wait or group
+	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait or group
 	Generation int         `json:"generation"`
 	Attempt    int         `json:"attempt,omitempty"`
 	Key        string      `json:"key"`
-	Detail     string      `json:"detail,omitempty"` // the newest progress
+	Detail     string      `json:"detail,omitempty"` // the newest progress, or why its window is closed
 	Reason     string      `json:"reason,omitempty"` // why it was skipped, stopped or cancelled
 	Failure    *Failure    `json:"failure,omitempty"`
 	// Unknown says that the outcome could not be found out: the effect may have
@@ -45,7 +46,7 @@ type StageSnapshot struct {
 	Undo     StageStatus     `json:"undo,omitempty"`
 	Started  time.Time       `json:"started,omitzero"`
 	Ended    time.Time       `json:"ended,omitzero"`
-	Due      time.Time       `json:"due,omitzero"`      // when the wait or the backoff ends
+	Due      time.Time       `json:"due,omitzero"`      // when the wait or the backoff ends, or the window opens
 	Deadline time.Time       `json:"deadline,omitzero"` // when the stage fails at the latest
 	Output   json.RawMessage `json:"output,omitempty"`
 	Handle   json.RawMessage `json:"handle,omitempty"`
@@ -104,7 +105,7 @@ func (s Snapshot) culprit(group string) (found StageSnapshot, ok bool) {
 func (r *record) snapshot() Snapshot {
 	s := Snapshot{
 		ID: r.ID, Pipeline: r.Pipeline, Version: r.Version, Plan: r.Plan, Status: r.Status, Reason: r.Reason,
-		StartedBy: r.StartedBy, Created: r.Created, Ended: r.Ended, Input: r.Input, Output: r.Output,
+		StartedBy: r.StartedBy, Labels: r.Labels, Created: r.Created, Ended: r.Ended, Input: r.Input, Output: r.Output,
 		Undoing: r.Undoing, Seq: r.Seq, Stages: make([]StageSnapshot, len(r.Stages)),
 	}
 	for i := range r.Stages {
@@ -160,6 +161,9 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 	}
 	all := make([]Snapshot, 0, len(items))
 	for _, item := range items {
+		if isTombstone(item.Value) {
+			continue
+		}
 		id := item.Key[len(execPrefix):]
 		s, err := e.Get(ctx, id)
 		switch {
@@ -177,7 +181,7 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 
 // Signal implements Engine.
 func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
-	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce; overrides && e.o.Authorize == nil {
+	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce || s.Kind == SignalBegin; overrides && e.o.Authorize == nil {
 		return &SignalError{Execution: id, Signal: s, Problem: "nobody may; set Options.Authorize to say who may", Err: ErrForbidden}
 	}
 	if e.o.Authorize != nil {

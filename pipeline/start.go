@@ -21,6 +21,16 @@ type StartOption func(*StartOptions)
 // By names who or what starts the execution; they may not approve its gates.
 func By(actor string) StartOption { return func(o *StartOptions) { o.Actor = actor } }
 
+// Label adds a label, by which Search finds the execution; see StartOptions.Labels.
+func Label(name, value string) StartOption {
+	return func(o *StartOptions) {
+		if o.Labels == nil {
+			o.Labels = map[string]string{}
+		}
+		o.Labels[name] = value
+	}
+}
+
 // Start starts an execution of p on e. id is the idempotency key: starting the
 // same pipeline with the same input under the same id again changes nothing and
 // returns a handle of the execution that is there, finished or not.
@@ -171,6 +181,11 @@ func (r *Run[O]) Force(ctx context.Context, stage string, output any, actor, rea
 func (r *Run[O]) override(ctx context.Context, s Signal) error {
 	s.ID = string(s.Kind) + "/" + newWriterID()
 	return r.engine.Signal(ctx, r.id, s)
+}
+
+// Begin lets a stage that waits for its window begin at once; see SignalBegin.
+func (r *Run[O]) Begin(ctx context.Context, stage, actor, reason string) error {
+	return r.decide(ctx, SignalBegin, stage, actor, reason)
 }
 
 // Restart runs a stage and everything behind it again, in an execution that has

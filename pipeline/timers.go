@@ -81,6 +81,10 @@ func (m *machine) timer(i int) bool {
 	case !paused && s.Phase == phaseBackoff && past(s.Due):
 		s.Failure = nil
 		m.begin(i)
+	case !paused && s.Phase == phaseWindow && past(s.Due):
+		if m.opens(i) {
+			m.start(i)
+		}
 	case !paused && s.Phase == phaseWait && past(s.Due):
 		s.Output = []byte("null")
 		m.end(i, StageSucceeded, "")
@@ -144,7 +148,7 @@ func (m *machine) resume() {
 		if !s.Deadline.IsZero() {
 			s.Deadline = s.Deadline.Add(d)
 		}
-		if !s.Due.IsZero() {
+		if !s.Due.IsZero() && s.Phase != phaseWindow {
 			s.Due = s.Due.Add(d)
 		}
 	}
