@@ -60,6 +60,9 @@ func (r *record) check() error {
 	case len(r.Stages) == 0:
 		return errors.New("no stages")
 	}
+	if err := r.checkLocks(); err != nil {
+		return err
+	}
 	seen := make(map[string]bool, len(r.Stages))
 	for i := range r.Stages {
 		s := &r.Stages[i]
