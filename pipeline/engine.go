@@ -261,14 +261,16 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 		buf = new([]byte)
 	}
 	raw := r.encode((*buf)[:0])
+	lost := false // a write may still be going on, and read it
 	for try := 1; ; try++ {
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
+		lost = lost || errors.Is(err, ErrUnknown)
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.
 			version, err = e.readBack(ctx, r, err)
 		}
-		if !errors.Is(err, ErrUnknown) && ctx.Err() == nil { // nobody reads it any more
+		if !lost && ctx.Err() == nil {
 			*buf = raw
 			e.buffers.Put(buf)
 		}
@@ -285,6 +287,8 @@ const unknownTries = 4
 // readBack finds out whether a write took effect. An earlier attempt at the same
 // write, which was thought lost, may have landed as well.
 func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxPatience)
+	defer cancel()
 	item, err := e.store.Get(ctx, execPrefix+r.ID)
 	switch {
 	case errors.Is(err, ErrNotFound):
