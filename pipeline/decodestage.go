@@ -51,6 +51,8 @@ func (s *stageRec) set(name, v []byte) error {
 		return json.Unmarshal(v, &s.Steps)
 	case `"undo"`:
 		return json.Unmarshal(v, &s.Undo)
+	case `"override"`:
+		return json.Unmarshal(v, &s.Override)
 	case `"history"`:
 		return json.Unmarshal(v, &s.History)
 	default:

@@ -61,7 +61,8 @@ const (
 	phaseGroup   phase = "group"  // its stages run
 )
 
-// record is the one document of an execution.
+// record is the one document of an execution. A field needs a line in encode.go
+// and one in decode.go; tests say so if it has none.
 type record struct {
 	Format    int             `json:"format"`
 	MinReader int             `json:"minReader"`
@@ -101,7 +102,8 @@ type cancelRec struct {
 	At     time.Time `json:"at"`
 }
 
-// stageRec is the state of one stage.
+// stageRec is the state of one stage. A field needs a line in encode.go and one in
+// decodestage.go.
 type stageRec struct {
 	ID       string                     `json:"id"`
 	Status   StageStatus                `json:"status"`
