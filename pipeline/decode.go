@@ -71,6 +71,10 @@ func (r *record) set(name, v []byte) error {
 		return setText(&r.Plan, v)
 	case `"status"`:
 		return setText(&r.Status, v)
+	case `"idle"`:
+		return json.Unmarshal(v, &r.Idle)
+	case `"due"`:
+		return setTime(&r.Due, v)
 	case `"halted"`:
 		return setText(&r.Halted, v)
 	case `"reason"`:

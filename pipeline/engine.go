@@ -80,6 +80,7 @@ type Embedded struct {
 	state runState
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
+	herd  herd            // executions in the middle of their work that are taken up
 	turns tracker         // turns and calls that are going on
 
 	buffers    sync.Pool     // of *[]byte, for records on their way to the store
@@ -172,6 +173,7 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 		Format: recordFormat, MinReader: recordFormat, Rev: 1, Epoch: 1, ID: id, Pipeline: def.plan.Name,
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
 	}
+	r.expect(len(def.root.nodes))
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
@@ -255,6 +257,7 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 // write this one record, and no other record has it.
 func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
 	if !r.stamped {
+		r.Idle, r.Due = r.idle()
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
 	buf, _ := e.buffers.Get().(*[]byte)

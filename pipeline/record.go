@@ -74,6 +74,8 @@ type record struct {
 	Version   int             `json:"version"`
 	Plan      string          `json:"plan"` // hash
 	Status    Status          `json:"status"`
+	Idle      bool            `json:"idle,omitempty"`   // see idle
+	Due       time.Time       `json:"due,omitzero"`     // of one that is idle: when time will have something for it to do
 	Halted    string          `json:"halted,omitempty"` // why no further stage starts
 	Reason    string          `json:"reason,omitempty"` // why it failed or was cancelled
 	Cancel    *cancelRec      `json:"cancel,omitempty"`
@@ -189,7 +191,7 @@ type Decision struct {
 func (r *record) clone() *record {
 	c := *r
 	c.stamped = false
-	c.Stages = append(make([]stageRec, 0, len(r.Stages)+4), r.Stages...)
+	c.Stages = append(make([]stageRec, 0, len(r.Stages)), r.Stages...)
 	return &c
 }
 
@@ -198,6 +200,12 @@ const (
 	maxEvents  = 2000
 	maxSignals = 500
 )
+
+// expect makes room for the events of as many stages.
+func (r *record) expect(stages int) {
+	n := 2*stages + 2
+	r.Events, r.history = make([]Event, 0, n), make([]byte, 0, 96*n)
+}
 
 func (r *record) event(now time.Time, kind EventKind, stage, detail, actor string) {
 	r.Seq++

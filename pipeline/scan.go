@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math/bits"
+	"slices"
+	"unicode/utf8"
 )
 
 // maxDepth is how deep JSON may be nested, as in encoding/json.
@@ -245,12 +247,19 @@ func textOf(value []byte) (string, error) {
 	return s, err
 }
 
+// plainText returns what a JSON string of ASCII without escapes says. References
+// and names are such strings, and a parser would look at each byte three times.
+func plainText(raw []byte) (string, bool) {
+	n := len(raw)
+	if n < 2 || raw[0] != '"' || raw[n-1] != '"' || !isPlain(raw[1:n-1]) {
+		return "", false
+	}
+	return string(raw[1 : n-1]), true
+}
+
 // isPlain reports whether the inside of a JSON string means itself.
 func isPlain(inner []byte) bool {
-	for _, c := range inner {
-		if c == '\\' || c >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(inner, func(c byte) bool {
+		return c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf
+	})
 }
