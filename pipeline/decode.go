@@ -61,6 +61,8 @@ func (r *record) set(name, v []byte) error {
 		return setText(&r.Writer, v)
 	case `"epoch"`:
 		return setUint(&r.Epoch, v)
+	case `"owner"`:
+		return setText(&r.Owner, v)
 	case `"id"`:
 		return setText(&r.ID, v)
 	case `"pipeline"`:
@@ -85,6 +87,8 @@ func (r *record) set(name, v []byte) error {
 		return setTime(&r.PausedAt, v)
 	case `"startedBy"`:
 		return setText(&r.StartedBy, v)
+	case `"labels"`:
+		return json.Unmarshal(v, &r.Labels)
 	case `"created"`:
 		return setTime(&r.Created, v)
 	case `"ended"`:
@@ -97,6 +101,8 @@ func (r *record) set(name, v []byte) error {
 		r.Input = v
 	case `"output"`:
 		r.Output = v
+	case `"blobs"`:
+		return json.Unmarshal(v, &r.Blobs)
 	case `"stages"`:
 		return r.setStages(v)
 	case `"signals"`:

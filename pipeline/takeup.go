@@ -64,7 +64,7 @@ func (e *Embedded) resume(id string, slots <-chan struct{}) {
 // waits adopts an execution that has nothing to do but to wait, without loading
 // it. It reports false for one that must be loaded: because it has work to do, or
 // because this program may lack its code or may not understand the record.
-func (e *Embedded) waits(id string, h head) bool {
+func (e *Embedded) waits(id string, h glance) bool {
 	now := time.Now()
 	if !h.Idle || h.MinReader > readFormat || !h.Due.IsZero() && !h.Due.After(now) {
 		return false
@@ -85,8 +85,8 @@ func (e *Embedded) waits(id string, h head) bool {
 	return true
 }
 
-// head is what the beginning of a record says.
-type head struct {
+// glance is what the beginning of a record says.
+type glance struct {
 	MinReader int
 	Plan      string
 	Status    Status
@@ -97,9 +97,9 @@ type head struct {
 var errEnough = errors.New("the rest of the record is of no interest")
 
 // peek looks at no more of a record than it must. Of one that it does not
-// understand it returns the zero head.
-func peek(raw []byte) head {
-	var h head
+// understand it returns the zero glance.
+func peek(raw []byte) glance {
+	var h glance
 	err := scanObject(raw, func(name, v []byte) error {
 		switch string(name) {
 		case `"minReader"`:
@@ -120,7 +120,7 @@ func peek(raw []byte) head {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		return head{}
+		return glance{}
 	}
 	return h
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/gennaker/gennaker/stage"
 )
 
-func gated(deadline time.Duration) *pipeline.Pipeline[int, int] {
+func guarded(deadline time.Duration) *pipeline.Pipeline[int, int] {
 	return single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
 		ok := stage.Approve(b, "ok", stage.Approval{Deadline: deadline})
 		return stage.Run(b, "go", add(1), in, stage.After(ok))
@@ -27,7 +27,7 @@ func gated(deadline time.Duration) *pipeline.Pipeline[int, int] {
 // A restart looks at no more than the list for what only waits, which then goes on
 // as if it had been loaded.
 func TestRestartLeavesWaitingAlone(t *testing.T) {
-	p := gated(72 * time.Hour)
+	p := guarded(72 * time.Hour)
 	bubble(t, func(t *testing.T) {
 		store := storetest.NewFaulty(pipeline.NewMemory())
 		e, stop := pipelinetest.On(t, store, pipeline.Options{}, p)
@@ -57,7 +57,7 @@ func TestRestartLeavesWaitingAlone(t *testing.T) {
 // What came due while no process ran is done at the restart, and what this program
 // cannot go on with is parked, waiting or not.
 func TestRestartTakesUpWhatIsDueOrUnknown(t *testing.T) {
-	p := gated(time.Hour)
+	p := guarded(time.Hour)
 	bubble(t, func(t *testing.T) {
 		store := pipeline.NewMemory()
 		e, stop := pipelinetest.On(t, store, pipeline.Options{}, p)
