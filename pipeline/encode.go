@@ -25,6 +25,8 @@ func (r *record) encode(b []byte) []byte {
 	e.int("version", int64(r.Version))
 	e.str("plan", r.Plan)
 	e.str("status", string(r.Status))
+	e.optBool("idle", r.Idle)
+	e.optTime("due", r.Due)
 	e.optStr("halted", r.Halted)
 	e.optStr("reason", r.Reason)
 	if r.Cancel != nil {

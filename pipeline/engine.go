@@ -100,6 +100,7 @@ type Embedded struct {
 	state runState
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
+	herd  herd            // executions in the middle of their work that are taken up
 	turns tracker         // turns and calls that are going on
 
 	orphans map[string]time.Time // blobs without an execution, and since when; guarded by mu
@@ -210,6 +211,7 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Labels: maps.Clone(o.Labels), Created: now, Input: input,
 		Owner: e.self(),
 	}
+	r.expect(len(def.root.nodes))
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
@@ -314,6 +316,7 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 // write this one record, and no other record has it.
 func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
 	if !r.stamped {
+		r.Idle, r.Due = r.idle()
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
 	buf, _ := e.buffers.Get().(*[]byte)
@@ -328,14 +331,16 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 		}
 		raw = stored.encode(raw[:0])
 	}
+	lost := false // a write may still be going on, and read it
 	for try := 1; ; try++ {
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
+		lost = lost || errors.Is(err, ErrUnknown)
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.
 			version, err = e.readBack(ctx, r, err)
 		}
-		if !errors.Is(err, ErrUnknown) && ctx.Err() == nil { // nobody reads it any more
+		if !lost && ctx.Err() == nil {
 			*buf = raw
 			e.buffers.Put(buf)
 		}
@@ -352,6 +357,8 @@ const unknownTries = 4
 // readBack finds out whether a write took effect. An earlier attempt at the same
 // write, which was thought lost, may have landed as well.
 func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxPatience)
+	defer cancel()
 	item, err := e.store.Get(ctx, execPrefix+r.ID)
 	switch {
 	case errors.Is(err, ErrNotFound):

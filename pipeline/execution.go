@@ -205,9 +205,7 @@ func (x *execution) quiet(ins []input) bool {
 // store writes the record, again and again while the store is in trouble.
 func (x *execution) store(r *record) error {
 	for try := 0; ; try++ {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		v, err := x.e.write(ctx, r, x.version)
-		cancel()
+		v, err := x.e.write(context.Background(), r, x.version)
 		switch {
 		case err == nil:
 			x.version = v
