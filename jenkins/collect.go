@@ -30,6 +30,9 @@ func (j *job) collect(ctx context.Context, h Handle, info buildInfo) (artifact.S
 	all = append(all, files...)
 	for i, a := range all {
 		a = a.WithMetadata(MetaJob, h.Job).WithMetadata(MetaBuild, strconv.FormatInt(h.Build, 10)).WithMetadata(MetaURL, info.URL)
+		if t := info.tests(); t != nil {
+			a = a.WithMetadata(MetaTests, t.String())
+		}
 		if h.Ambiguous {
 			a = a.WithMetadata(MetaAmbiguous, "true")
 		}

@@ -36,6 +36,7 @@ type BuildError struct {
 	Queue  int64  // 0 if unknown
 	Result Result // anything but Success
 	URL    string // for people
+	Tests  *Tests // nil if it published no test results
 }
 
 func (e *BuildError) Error() string {
@@ -43,6 +44,9 @@ func (e *BuildError) Error() string {
 		return fmt.Sprintf("jenkins: job %s: queue item %d was cancelled in Jenkins", e.Job, e.Queue)
 	}
 	s := fmt.Sprintf("jenkins: job %s: build #%d ended as %s", e.Job, e.Build, e.Result)
+	if e.Tests != nil && e.Tests.Failed > 0 {
+		s += fmt.Sprintf(" (%v)", e.Tests)
+	}
 	if e.URL != "" {
 		s += ": " + slashed(e.URL) + "console"
 	}
@@ -57,6 +61,9 @@ func (j *job) end(c *stage.Ctx, h *Handle, f *follow, info buildInfo, a answer) 
 	if !f.noStages {
 		j.lookStages(c, h, f, true)
 	}
+	if t := info.tests(); t != nil {
+		c.Progress("build #%d: %v", h.Build, t)
+	}
 	result := Result(info.Result)
 	if result == Success || result == Unstable && j.opts.AcceptUnstable {
 		return j.succeed(c, h, f, info)
@@ -66,11 +73,11 @@ func (j *job) end(c *stage.Ctx, h *Handle, f *follow, info buildInfo, a answer) 
 			return st, err
 		}
 	}
-	var err error = &BuildError{Job: h.Job, Build: h.Build, Queue: h.Queue, Result: result, URL: info.URL}
+	var err error = &BuildError{Job: h.Job, Build: h.Build, Queue: h.Queue, Result: result, URL: info.URL, Tests: info.tests()}
 	if result == Aborted && a.session() == h.Session {
 		err = stage.Permanent(err)
 	}
-	return failed(stage.Detailed(err, j.tail(c, *h)))
+	return failed(stage.Detailed(err, j.evidence(c, *h, info)))
 }
 
 // successor goes on with a later build of the same key. A Jenkins that crashes aborts freestyle builds, and puts the queue items of

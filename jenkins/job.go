@@ -1,6 +1,7 @@
 package jenkins
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -34,6 +35,10 @@ type JobOptions struct {
 	AcceptUnstable bool
 	// HideLog keeps the console log from being reported as progress. The end of it is still in the error of a failed build.
 	HideLog bool
+	// Decide is asked for a decision about each input step at which the build waits, every few seconds until it returns one. Nil, and a nil
+	// decision, leave the step to people in Jenkins. The decision is stored before it is sent, so it is not asked for again after a crash; it
+	// is asked for again if Jenkins refuses it, and when the same step asks a second time. Parameters are stored with it: no secrets there.
+	Decide func(ctx context.Context, in Input) (*Decision, error)
 	// QuietPeriod is how long the build waits in the queue at least; 0 leaves that to the job and a negative value means
 	// not at all.
 	QuietPeriod time.Duration

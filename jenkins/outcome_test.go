@@ -241,7 +241,7 @@ func TestStagesAndInputAreProgress(t *testing.T) {
 		require.NoError(t, e.err, e.progress)
 		require.Equal(t, 1, e.lines("stage Compile: started"))
 		require.Equal(t, 1, e.lines("stage Compile: success in 20s"))
-		require.Equal(t, 1, e.lines(`build #1 waits for input "Sign the release?": answer it at http://jenkins.example.com/job/team/job/shop/1/input/`))
+		require.Equal(t, 1, e.lines(`build #1 waits for input "Sign the release?" (Sign): answer it at http://jenkins.example.com/job/team/job/shop/1/input/`))
 		require.Equal(t, 1, e.lines(`detail: build #1: waits for input "Sign the release?"`), e.progress)
 		require.Equal(t, 1, e.lines("stage Sign: success"), e.progress)
 	})
