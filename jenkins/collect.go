@@ -67,7 +67,7 @@ func (j *job) image(ctx context.Context, b Build, img Image, files []string) (ar
 	case err != nil:
 		return a, b.fileError(found[0], err, "")
 	}
-	return a, nil
+	return a, j.confirm(ctx, b, found[0], a)
 }
 
 func (j *job) files(ctx context.Context, b Build, files []string) ([]artifact.Artifact, error) {

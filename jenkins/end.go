@@ -117,7 +117,7 @@ func (j *job) drain(c *stage.Ctx, h *Handle) error {
 	return nil
 }
 
-// succeed collects the artifacts. A file may not be there yet although the build lists it, and a build that has just ended may not list
+// succeed collects the artifacts. A registry may take a moment to show what was pushed, a file may not be there yet although the build lists it, and a build that has just ended may not list
 // it yet: both are looked at again for a while.
 func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (status, error) {
 	asked := time.Now() // an answer may take long, and says what was true when it began
@@ -129,7 +129,7 @@ func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (statu
 	if !errors.As(err, &missing) {
 		return status{}, err
 	}
-	if !errors.Is(err, ErrFileMissing) && !errors.Is(err, errEmpty) {
+	if !errors.Is(err, ErrFileMissing) && !errors.Is(err, errEmpty) && !errors.Is(err, ErrNotInRegistry) {
 		return failed(stage.Permanent(err))
 	}
 	if f.fileless.IsZero() {
@@ -138,5 +138,5 @@ func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (statu
 	if asked.Sub(f.fileless) > hidden {
 		return failed(stage.Permanent(err))
 	}
-	return running(time.Second, "build #%d: waiting for its archived files", h.Build), nil
+	return running(time.Second, "build #%d: waiting for what it archived and pushed", h.Build), nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -149,6 +150,7 @@ func TestAnswersThatDoNotFit(t *testing.T) {
 		require.ErrorIs(t, err, jenkins.ErrNotPermitted)
 		require.NoError(t, b.Answer(t.Context(), "Sign", jenkins.Decision{Approve: true, Actor: "a"}))
 		require.ErrorIs(t, b.Answer(t.Context(), "Sign", jenkins.Decision{Approve: true, Actor: "a"}), jenkins.ErrNotPending)
+		synctest.Wait()
 		require.Len(t, s.Builds("team/shop")[0].Approvals, 1)
 	})
 }

@@ -20,6 +20,9 @@ const DefaultKeyParameter = "GENNAKER_KEY"
 type JobOptions struct {
 	// Images are the container images that the build pushes, each read from a file that it archives.
 	Images []Image
+	// Registry is asked whether it has each image under the digest that the build claims, before the stage succeeds. Nil means that
+	// the build is believed.
+	Registry Registry
 	// Files are patterns, as of package path, of further archived files that join the set with their SHA-256. Each must match
 	// at least one file.
 	Files []string
