@@ -57,10 +57,10 @@ func (c *Cluster) session(key, ns string) *session {
 	}
 	s := &session{
 		cluster: c, key: key, calls: 1,
-		deployments: c.hold(gvr("apps", "deployments"), ns),
-		pods:        c.hold(gvr("", "pods"), ns),
-		services:    c.hold(gvr("", "services"), ns),
-		slices:      c.hold(gvr("discovery.k8s.io", "endpointslices"), ns),
+		deployments: c.hold(gvr("apps", "deployments"), ns, selection{}),
+		pods:        c.hold(gvr("", "pods"), ns, selection{}),
+		services:    c.hold(gvr("", "services"), ns, selection{}),
+		slices:      c.hold(gvr("discovery.k8s.io", "endpointslices"), ns, selection{}),
 		wrote:       map[*cache]uint64{}, since: map[string]time.Time{},
 		evidence: map[string][]string{}, hashes: map[string]string{},
 	}

@@ -79,19 +79,24 @@ const (
 	opUndo  = "undo"
 )
 
-// doubt marks the starts that an earlier process may have made.
+// doubt marks the starts that an earlier process may have made, and lets what an
+// earlier process was at wait for its turn.
 func (x *execution) doubt() {
 	x.rt = map[int]*activity{}
 	for i := range x.m.r.Stages {
-		if op, t := x.m.r.wanted(i); op == opStart {
-			x.rt[i] = &activity{token: t, doubt: true}
+		op, t := x.m.r.wanted(i)
+		if op == "" {
+			continue
 		}
+		rt := &activity{token: t, doubt: op == opStart}
+		x.rt[i] = rt
+		x.later(i, rt, share(x.e.herd.window(time.Now()), x.m.r.key(i)))
 	}
 }
 
 // reconcile brings the calls that run in line with what the record wants.
 func (x *execution) reconcile() {
-	if x.e.resting() {
+	if x.guest || x.e.resting() {
 		return
 	}
 	for i := range x.m.r.Stages {

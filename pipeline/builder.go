@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type scopeDef struct {
 	group  *node // nil for the pipeline itself
 	nodes  []*node
 	output *expr
+	flat   atomic.Pointer[view] // see newView
 }
 
 // node is a stage's plan with the code behind it.

@@ -51,6 +51,9 @@ func (l *launched) do() (in input) {
 	select {
 	case x.e.slots <- struct{}{}:
 		defer func() { <-x.e.slots }()
+		if !x.e.trusted(l.c.Context) {
+			break
+		}
 		start := time.Now()
 		in = l.goexit()
 		in = l.run()
@@ -119,7 +122,7 @@ func (l *launched) run() input {
 		l.undo(&in)
 	}
 	switch {
-	case in.raw != nil && !json.Valid(in.raw):
+	case in.raw != nil && !validJSON(in.raw):
 		in.unknown = in.kind == inHandle
 		in.kind, in.raw = inResult, nil
 		in.failure = &Failure{Permanent: true, Message: "its result is not JSON"}
@@ -196,7 +199,7 @@ func (l *launched) start(in *input) {
 			return
 		}
 	}
-	if l.c.Context.Err() != nil {
+	if l.c.Context.Err() != nil || !l.x.e.trusted(l.c.Context) {
 		nothing(in)
 		return
 	}

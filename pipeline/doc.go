@@ -34,9 +34,36 @@
 //     or because the record is newer, is parked and left as it is.
 //  8. Waiting for people or for time costs no goroutine, no polling and no write.
 //
-// Guarantee 4 holds while one engine works on a store at a time. A second one on a
-// shared store cannot make the first one's record wrong, because stale copies
-// never get written, but the two may be at work on the same stage for a moment.
+// # Many processes
+//
+// A store whose [Info] says Shared may be used by many processes at the same time.
+// Each may [Start] and Signal, also one that does not Run but has registered the
+// pipelines; several may Run. An execution is run by the process that started it,
+// or by any if that one does not Run; one that joins takes nothing from another.
+//
+//  1. Whoever runs has a lease, one key for all its executions, which it renews
+//     every third of Options.LeaseTTL. Others judge it by their own monotonic
+//     clocks alone: no time is written, and no two machines' clocks are compared.
+//     A lease that has not changed for 1.2 TTL is fenced by compare-and-set, and the
+//     executions are taken over one by one in the same way: within 1.6 TTL.
+//  2. A process that has not renewed its lease for 0.8 TTL starts nothing more, and
+//     the contexts of its calls end with [ErrFenced]. When they have returned, it
+//     joins again under a new name. One that was suspended finds out before it
+//     starts anything.
+//  3. [Call].Fence rises whenever an execution changes hands. The engine cannot
+//     recall a request that a process had sent, or was about to send, when it was
+//     suspended: what receives it must refuse a lower Fence, as package kube does,
+//     or know the key. The next owner looks for the effect before it starts it.
+//  4. A signal may be sent anywhere. It is checked and written into the record by
+//     compare-and-set before Signal returns; the owner acts on it within
+//     Options.HintPoll, at once if the store is a [Watcher], and if the sender dies
+//     before it can leave a hint, within 4 TTL or 20 times what it takes to read
+//     all executions, whichever is more.
+//  5. A shutdown hands over at once, within HintPoll.
+//
+// A store that is not shared pays nothing for this. If two engines work on one by
+// mistake, stale copies never get written, but both may be at work on the same stage
+// for a moment.
 //
 // # Parameters
 //
@@ -79,13 +106,33 @@
 // and one for each change of it. Writes of many executions share a flush where the
 // store can do that. A record keeps between 1500 and 2000 of its newest events and
 // the ids of its 500 newest signals; inputs, outputs, handles and steps have at
-// most [MaxPayload] bytes each.
+// most [MaxPayload] bytes each. Each blob is a write of its own.
+//
+// # Large values
+//
+// An input, output, handle, item or step of more than [BlobThreshold] bytes is kept
+// under a key of its own, a blob, which is named after its content and written
+// once, before the first record that refers to it. Its digest is checked when it is
+// read. [Embedded.Collect] deletes the blobs that nothing refers to: a blob's key
+// tells the revision for which it was written, so one that a record of that
+// revision or a later one does not have, none will ever have. A blob of an
+// execution that does not exist is given a day to be started.
+//
+// # History
+//
+// What has ended stays where it is until [Options].Retention says otherwise: by age
+// and number, for each pipeline, it is moved to the archive or deleted, in the
+// background and in bounded steps, whatever dies in between. What has not ended is
+// never touched. [Embedded.Search] finds executions by pipeline, status, labels and
+// time, [Embedded.Export] and [Embedded.Import] carry one to another store as a
+// JSON file, [Embedded.Delete] removes one.
 //
 // # Errors
 //
 // Mistakes in a definition are one [DefinitionError]; bad input is a
 // [ParameterError]; a refused decision is a [SignalError]; an execution that did
-// not succeed is a [FailedError]; an unusable record is a [RecordError].
+// not succeed is a [FailedError]; an unusable record is a [RecordError], an
+// unusable file an [ImportError].
 //
 // A store that is out of reach is tried again, with waits of up to 30 s; whoever
 // started or signalled meanwhile is told the store's error. [Observer] sees it.

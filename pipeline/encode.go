@@ -19,11 +19,14 @@ func (r *record) encode(b []byte) []byte {
 	e.uint("rev", r.Rev)
 	e.str("writer", r.Writer)
 	e.uint("epoch", r.Epoch)
+	e.optStr("owner", r.Owner)
 	e.str("id", r.ID)
 	e.str("pipeline", r.Pipeline)
 	e.int("version", int64(r.Version))
 	e.str("plan", r.Plan)
 	e.str("status", string(r.Status))
+	e.optBool("idle", r.Idle)
+	e.optTime("due", r.Due)
 	e.optStr("halted", r.Halted)
 	e.optStr("reason", r.Reason)
 	if r.Cancel != nil {
@@ -31,12 +34,18 @@ func (r *record) encode(b []byte) []byte {
 	}
 	e.optTime("pausedAt", r.PausedAt)
 	e.optStr("startedBy", r.StartedBy)
+	if len(r.Labels) > 0 {
+		e.raw("labels", mustJSON(r.Labels))
+	}
 	e.time("created", r.Created)
 	e.optTime("ended", r.Ended)
 	e.optBool("undoing", r.Undoing)
 	e.optInt("restarts", r.Restarts)
 	e.raw("input", r.Input)
 	e.optRaw("output", r.Output)
+	if len(r.Blobs) > 0 {
+		e.raw("blobs", mustJSON(r.Blobs))
+	}
 	e.name("stages")
 	e.b = append(e.b, '[')
 	for i := range r.Stages {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"regexp"
 	"strconv"
 	"sync"
@@ -37,6 +38,9 @@ type Engine interface {
 // StartOptions are what else is known when an execution starts.
 type StartOptions struct {
 	Actor string // who or what starts it; may not approve its gates
+	// Labels are found by Search: at most 32, with names of 1 to 63 letters, digits,
+	// '.', '_', '/' and '-' and values of at most 256 bytes.
+	Labels map[string]string
 }
 
 // Options are the settings of an Embedded engine. The zero value is good.
@@ -55,21 +59,37 @@ type Options struct {
 	DrainTimeout time.Duration
 	// PollBudget is how long a call of Poll may block on a watch; default 20 s.
 	PollBudget time.Duration
+	// LeaseTTL is how long a process that shares its store with others may be out of
+	// touch with it before they take over its executions, which is done after 1.2 to
+	// 1.6 of it; default 15 s. All processes on a store must have the same. It costs
+	// a write every third of it. A store that is not shared needs none.
+	LeaseTTL time.Duration
+	// HintPoll is how often a process that shares its store looks for what others
+	// have left for it: signals, new executions; default 1 s. It costs two Lists of
+	// few keys.
+	HintPoll time.Duration
+	// Retention says what becomes of executions that have ended; nil keeps them all
+	// where they are. With it, Run also collects blobs that nothing refers to.
+	Retention *Retention
 }
 
 // Embedded is the engine that runs inside the program. It keeps executions in
 // a Store and works on them while Run runs.
 //
-// One engine works on a store at a time. A store that is shared refuses the
-// writes of a second engine's stale copies, which then leaves the execution
-// alone, so nothing is recorded twice.
+// If the store is shared, any number of processes may Start and Signal, and any
+// number may Run. Each of those has a lease, and works on the executions that it
+// has started and on those that nobody else works on.
 type Embedded struct {
 	store  Store
-	o      Options
-	slots  chan struct{}
-	writer string
-	seq    atomic.Uint64
-	commit committer
+	shared bool                   // several processes may use the store
+	worker atomic.Pointer[worker] // what Run is in a shared store, nil while it does not run
+
+	running atomic.Bool
+	o       Options
+	slots   chan struct{}
+	writer  string
+	seq     atomic.Uint64
+	commit  committer
 
 	mu    sync.Mutex
 	defs  map[string]*definition // by name, the newest
@@ -80,7 +100,10 @@ type Embedded struct {
 	state runState
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
+	herd  herd            // executions in the middle of their work that are taken up
 	turns tracker         // turns and calls that are going on
+
+	orphans map[string]time.Time // blobs without an execution, and since when; guarded by mu
 
 	buffers    sync.Pool     // of *[]byte, for records on their way to the store
 	registered atomic.Uint64 // rises when code is registered that was not there before
@@ -97,11 +120,17 @@ func New(store Store, o Options) *Embedded {
 	if o.PollBudget <= 0 {
 		o.PollBudget = 20 * time.Second
 	}
+	if o.LeaseTTL <= 0 {
+		o.LeaseTTL = 15 * time.Second
+	}
+	if o.HintPoll <= 0 {
+		o.HintPoll = time.Second
+	}
 	if o.Observer == nil {
 		o.Observer = noObserver{}
 	}
 	e := &Embedded{
-		store: store, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
+		store: store, shared: store.Info().Shared, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
 		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{}, begun: map[string]int{},
 	}
 	e.commit = committer{store: store, observe: o.Observer.OnWrite}
@@ -164,14 +193,25 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	if len(input) > MaxPayload {
 		return fmt.Errorf("execution %q: its input has %d bytes, at most %d are allowed: %w", id, len(input), MaxPayload, ErrTooLarge)
 	}
+	if err := checkLabels(o.Labels); err != nil {
+		return fmt.Errorf("execution %q: %w", id, err)
+	}
+	if _, err := e.store.Get(ctx, archivePrefix+id); !errors.Is(err, ErrNotFound) {
+		if err == nil {
+			err = e.same(ctx, id, def.plan.Name, input)
+		}
+		return err
+	}
 	if err := e.keepPlan(ctx, def.hash, def.plan); err != nil {
 		return fmt.Errorf("execution %q: plan: %w", id, err)
 	}
 	now := time.Now().UTC()
 	r := &record{
 		Format: recordFormat, MinReader: recordFormat, Rev: 1, Epoch: 1, ID: id, Pipeline: def.plan.Name,
-		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
+		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Labels: maps.Clone(o.Labels), Created: now, Input: input,
+		Owner: e.self(),
 	}
+	r.expect(len(def.root.nodes))
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
@@ -189,9 +229,28 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	}
 	x.version = version
 	x.cur.Store(r)
+	x.rev.Store(r.Rev)
 	e.adopt(x)
+	if e.shared && r.Owner == "" && !r.Status.Final() {
+		e.hint(ctx, "", "x/"+id)
+	}
 	e.observe(r, 0)
 	return nil
+}
+
+// trusted reports whether this engine may start something, which it may not while
+// another process may have taken over from it. It waits for a lease that is late.
+func (e *Embedded) trusted(ctx context.Context) bool {
+	w := e.worker.Load()
+	return w == nil || w.wait(ctx)
+}
+
+// self returns the worker to which new executions belong: this one if it is one.
+func (e *Embedded) self() string {
+	if w := e.worker.Load(); w != nil && w.trusted() {
+		return w.id
+	}
+	return ""
 }
 
 // beginning keeps Run from taking up an execution between its first write and
@@ -210,13 +269,12 @@ func (e *Embedded) beginning(id string) (done func()) {
 
 // same says whether the execution that has the id already is the one wanted.
 func (e *Embedded) same(ctx context.Context, id, pipeline string, input []byte) error {
-	item, err := e.store.Get(ctx, execPrefix+id)
+	r, _, _, err := e.fetch(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("execution %q has been deleted; its id can be used again an hour later, or choose another: %w", id, ErrExists)
+	}
 	if err != nil {
 		return fmt.Errorf("execution %q: %w", id, err)
-	}
-	r, err := decodeRecord(item.Key, item.Value)
-	if err != nil {
-		return err
 	}
 	if r.Pipeline != pipeline || string(r.Input) != string(input) {
 		return fmt.Errorf("execution %q was started with pipeline %q, version %d and other input; choose another id or give the same input: %w",
@@ -224,6 +282,9 @@ func (e *Embedded) same(ctx context.Context, id, pipeline string, input []byte) 
 	}
 	if !r.Status.Final() {
 		e.adopt(&execution{e: e, id: id})
+		if e.shared && r.Owner == "" { // whoever started it may not have come to this
+			e.hint(ctx, "", "x/"+id)
+		}
 	}
 	return nil
 }
@@ -255,6 +316,7 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 // write this one record, and no other record has it.
 func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
 	if !r.stamped {
+		r.Idle, r.Due = r.idle()
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
 	buf, _ := e.buffers.Get().(*[]byte)
@@ -262,14 +324,23 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 		buf = new([]byte)
 	}
 	raw := r.encode((*buf)[:0])
+	if len(raw) > BlobThreshold { // only then can it have blobs
+		stored, err := e.offload(ctx, r)
+		if err != nil {
+			return "", err
+		}
+		raw = stored.encode(raw[:0])
+	}
+	lost := false // a write may still be going on, and read it
 	for try := 1; ; try++ {
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
+		lost = lost || errors.Is(err, ErrUnknown)
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.
 			version, err = e.readBack(ctx, r, err)
 		}
-		if !errors.Is(err, ErrUnknown) && ctx.Err() == nil { // nobody reads it any more
+		if !lost && ctx.Err() == nil {
 			*buf = raw
 			e.buffers.Put(buf)
 		}
@@ -286,6 +357,8 @@ const unknownTries = 4
 // readBack finds out whether a write took effect. An earlier attempt at the same
 // write, which was thought lost, may have landed as well.
 func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxPatience)
+	defer cancel()
 	item, err := e.store.Get(ctx, execPrefix+r.ID)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -301,6 +374,8 @@ func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Versio
 		return item.Version, nil
 	case errors.Is(cause, ErrConflict) && stored.Epoch < r.Epoch:
 		return "", errOvertaken
+	case errors.Is(cause, ErrConflict) && e.shared && stored.Epoch == r.Epoch && (stored.Owner == r.Owner || stored.Status.Final()):
+		return "", errVisited
 	}
 	return "", cause
 }
@@ -309,18 +384,24 @@ func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Versio
 // landed after the record was read. Nothing has been done with that record yet.
 var errOvertaken = fmt.Errorf("a late write of an earlier owner landed: %w", ErrConflict)
 
-// adopt makes the execution one that this engine works on.
-func (e *Embedded) adopt(x *execution) {
+// adopt makes the execution one that this engine works on, unless it has ended.
+// It returns the object through which it does. In a shared store, whether it may
+// shows when the record is loaded.
+func (e *Embedded) adopt(x *execution) *execution {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if other, ok := e.execs[x.id]; ok {
 		x = other
 	}
 	if r := x.cur.Load(); r != nil && r.Status.Final() {
-		return
+		return nil
+	}
+	if e.shared && e.state != working { // others may change it meanwhile
+		return nil
 	}
 	e.execs[x.id], x.adopted = x, true
 	if e.state == working {
 		x.post(input{kind: inTimer})
 	}
+	return x
 }

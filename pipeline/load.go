@@ -59,19 +59,22 @@ func (x *execution) load() error {
 func (x *execution) read(at uint64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	item, err := x.e.store.Get(ctx, execPrefix+x.id)
-	if err != nil {
-		if errors.Is(err, ErrNotFound) {
-			x.e.forget(x)
-		}
-		return fmt.Errorf("execution %q: %w", x.id, err)
-	}
 	unusable := func(err error) error {
 		return x.park(parking{at: at, err: fmt.Errorf("execution %q: %w: %w", x.id, err, ErrParked)})
 	}
-	r, err := decodeRecord(item.Key, item.Value)
-	if err != nil {
+	r, item, archived, err := x.e.fetch(ctx, x.id)
+	var bad *RecordError
+	switch {
+	case errors.As(err, &bad):
 		return unusable(err)
+	case archived:
+		x.e.forget(x)
+		return fmt.Errorf("execution %q: %w", x.id, ErrArchived)
+	case errors.Is(err, ErrNotFound):
+		x.e.forget(x)
+		return fmt.Errorf("execution %q: %w", x.id, err)
+	case err != nil:
+		return fmt.Errorf("execution %q: %w", x.id, err)
 	}
 	plan, err := x.e.plan(ctx, r.Plan)
 	switch {
@@ -80,7 +83,11 @@ func (x *execution) read(at uint64) error {
 	case err != nil:
 		return fmt.Errorf("execution %q: plan: %w", x.id, err)
 	}
-	v := newView(plan, bind(plan, r.Plan, x.e.code(r)), r)
+	def := x.e.code(r)
+	if def != nil && def.hash == r.Plan {
+		plan = def.plan
+	}
+	v := newView(plan, bind(plan, r.Plan, def), r)
 	if err := v.check(r); err != nil {
 		return unusable(&RecordError{Key: item.Key, Err: ErrCorrupt, Problem: err.Error() + "; restore it from a backup or delete it"})
 	}
@@ -91,8 +98,11 @@ func (x *execution) read(at uint64) error {
 		return x.park(parking{at: at, err: fmt.Errorf("execution %q: %s: %w", x.id, why, ErrParked)})
 	}
 	x.m.r = r.clone()
-	x.m.r.Epoch++
-	x.fence = x.m.busy() // fence whoever worked on it before, durably before any call
+	x.rev.Store(r.Rev)
+	if err := x.claim(ctx); err != nil {
+		x.m = nil
+		return err
+	}
 	x.fresh, x.misses = true, 0
 	x.doubt()
 	return nil

@@ -8,7 +8,7 @@ import (
 // recordFormat is the format this program writes, readFormat the newest it reads.
 const (
 	recordFormat = 1
-	readFormat   = 1
+	readFormat   = 2 // blobs, tombstones
 )
 
 // Status is the state of an execution.
@@ -61,35 +61,42 @@ const (
 	phaseGroup   phase = "group"  // its stages run
 )
 
-// record is the one document of an execution.
+// record is the one document of an execution. A field needs a line in encode.go
+// and one in decode.go; tests say so if it has none.
 type record struct {
-	Format    int             `json:"format"`
-	MinReader int             `json:"minReader"`
-	Rev       uint64          `json:"rev"`    // strictly increasing
-	Writer    string          `json:"writer"` // unique for every record that is written
-	Epoch     uint64          `json:"epoch"`  // rises with every owner
-	ID        string          `json:"id"`
-	Pipeline  string          `json:"pipeline"`
-	Version   int             `json:"version"`
-	Plan      string          `json:"plan"` // hash
-	Status    Status          `json:"status"`
-	Halted    string          `json:"halted,omitempty"` // why no further stage starts
-	Reason    string          `json:"reason,omitempty"` // why it failed or was cancelled
-	Cancel    *cancelRec      `json:"cancel,omitempty"`
-	PausedAt  time.Time       `json:"pausedAt,omitzero"`
-	StartedBy string          `json:"startedBy,omitempty"`
-	Created   time.Time       `json:"created"`
-	Ended     time.Time       `json:"ended,omitzero"`
-	Undoing   bool            `json:"undoing,omitempty"`
-	Restarts  int             `json:"restarts,omitempty"`
-	Input     json.RawMessage `json:"input"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	Stages    []stageRec      `json:"stages"`
-	Signals   []string        `json:"signals,omitempty"` // ids, newest last
-	Events    []Event         `json:"events"`
-	Seq       uint64          `json:"seq"` // number of the newest event
+	Format    int               `json:"format"`
+	MinReader int               `json:"minReader"`
+	Rev       uint64            `json:"rev"`             // strictly increasing
+	Writer    string            `json:"writer"`          // unique for every record that is written
+	Epoch     uint64            `json:"epoch"`           // rises with every owner
+	Owner     string            `json:"owner,omitempty"` // the worker that works on it, in a store that is shared
+	ID        string            `json:"id"`
+	Pipeline  string            `json:"pipeline"`
+	Version   int               `json:"version"`
+	Plan      string            `json:"plan"` // hash
+	Status    Status            `json:"status"`
+	Idle      bool              `json:"idle,omitempty"`   // see idle
+	Due       time.Time         `json:"due,omitzero"`     // of one that is idle: when time will have something for it to do
+	Halted    string            `json:"halted,omitempty"` // why no further stage starts
+	Reason    string            `json:"reason,omitempty"` // why it failed or was cancelled
+	Cancel    *cancelRec        `json:"cancel,omitempty"`
+	PausedAt  time.Time         `json:"pausedAt,omitzero"`
+	StartedBy string            `json:"startedBy,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Created   time.Time         `json:"created"`
+	Ended     time.Time         `json:"ended,omitzero"`
+	Undoing   bool              `json:"undoing,omitempty"`
+	Restarts  int               `json:"restarts,omitempty"`
+	Input     json.RawMessage   `json:"input"`
+	Output    json.RawMessage   `json:"output,omitempty"`
+	Blobs     []blobRef         `json:"blobs,omitempty"` // only in what is stored
+	Stages    []stageRec        `json:"stages"`
+	Signals   []string          `json:"signals,omitempty"` // ids, newest last
+	Events    []Event           `json:"events"`
+	Seq       uint64            `json:"seq"` // number of the newest event
 
 	extra   map[string]json.RawMessage // fields of a newer writer
+	blobs   map[*byte]string           // the keys of payloads that are stored as blobs, by their first byte
 	history []byte                     // the encoding of the first events,
 	encoded int                        // of as many
 	stamped bool                       // Writer is this record's, not that of the one it was copied from
@@ -101,7 +108,8 @@ type cancelRec struct {
 	At     time.Time `json:"at"`
 }
 
-// stageRec is the state of one stage.
+// stageRec is the state of one stage. A field needs a line in encode.go and one in
+// decodestage.go.
 type stageRec struct {
 	ID       string                     `json:"id"`
 	Status   StageStatus                `json:"status"`
@@ -187,7 +195,7 @@ type Decision struct {
 func (r *record) clone() *record {
 	c := *r
 	c.stamped = false
-	c.Stages = append(make([]stageRec, 0, len(r.Stages)+4), r.Stages...)
+	c.Stages = append(make([]stageRec, 0, len(r.Stages)), r.Stages...)
 	return &c
 }
 
@@ -196,6 +204,12 @@ const (
 	maxEvents  = 2000
 	maxSignals = 500
 )
+
+// expect makes room for the events of as many stages.
+func (r *record) expect(stages int) {
+	n := 2*stages + 2
+	r.Events, r.history = make([]Event, 0, n), make([]byte, 0, 96*n)
+}
 
 func (r *record) event(now time.Time, kind EventKind, stage, detail, actor string) {
 	r.Seq++

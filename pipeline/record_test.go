@@ -2,6 +2,10 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,6 +148,46 @@ func TestDecodeRefuses(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt, raw)
 		require.ErrorAs(t, err, &bad)
 	}
-	_, err = decodeRecord("x/x", []byte(`{"format":7,"minReader":2,"status":5}`))
+	_, err = decodeRecord("x/x", []byte(`{"format":7,"minReader":3,"status":5}`))
 	require.ErrorIs(t, err, ErrParked)
+}
+
+// Every field that is written is read again, and none is taken for one of a
+// newer program.
+func TestDecode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRecord.Draw(t, "record")
+		r.Format, r.MinReader, r.Rev, r.Status = 1, 1, 1, Running
+		r.ID, r.Plan = "x"+r.ID, "p"+r.Plan
+		for i := range r.Stages {
+			s := &r.Stages[i]
+			s.ID, s.Gen, s.Attempt, s.Undo = fmt.Sprint(i, s.ID), 1, i, nil
+		}
+		raw := r.encode(nil)
+		again, err := decodeRecord("x/x", raw)
+		require.NoError(t, err)
+		var want record
+		require.NoError(t, json.Unmarshal(raw, &want))
+		again.history, again.encoded = nil, 0
+		require.Equal(t, &want, again)
+	})
+	for _, name := range jsonNames(reflect.TypeFor[record]()) {
+		r := &record{}
+		require.NoError(t, r.set([]byte(strconv.Quote(name)), []byte("null")), name)
+		require.Empty(t, r.extra)
+	}
+	for _, name := range jsonNames(reflect.TypeFor[stageRec]()) {
+		s := &stageRec{}
+		require.NoError(t, s.set([]byte(strconv.Quote(name)), []byte("null")), name)
+		require.Empty(t, s.extra)
+	}
+}
+
+func jsonNames(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

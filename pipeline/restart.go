@@ -180,5 +180,5 @@ func (m *machine) dropOrphans() {
 		}
 	}
 	m.r.Stages = stages
-	*m.v = *newView(m.v.plan, m.v.root.def, m.r)
+	m.v = newView(m.v.plan, m.v.root.def, m.r)
 }

@@ -32,7 +32,31 @@ type scopeInst struct {
 }
 
 // newView makes the view of an execution and adds the records that are missing.
+// Executions of a pipeline without groups share one, which does not change.
 func newView(plan *Plan, root *scopeDef, r *record) *view {
+	flat := root.flat.Load()
+	if flat == nil || flat.plan != plan || len(r.Stages) != 0 && len(r.Stages) != len(root.nodes) {
+		v := makeView(plan, root, r)
+		if !root.grouped() && len(r.Stages) == len(root.nodes) {
+			root.flat.Store(v)
+		}
+		return v
+	}
+	if len(r.Stages) == 0 {
+		r.Stages = make([]stageRec, len(root.nodes))
+		for i, n := range root.nodes {
+			r.Stages[i] = stageRec{ID: n.ID, Status: StagePending, Gen: 1}
+		}
+	}
+	return flat
+}
+
+// grouped reports whether the scope has a stage with stages inside.
+func (s *scopeDef) grouped() bool {
+	return slices.ContainsFunc(s.nodes, func(n *node) bool { return n.body != nil })
+}
+
+func makeView(plan *Plan, root *scopeDef, r *record) *view {
 	v := &view{plan: plan}
 	v.root = v.add(r, root, nil, -1, 0, "", 1)
 	return v

@@ -17,8 +17,8 @@ type Log interface {
 	// Append writes an entry at a position whose predecessor exists, and is durable when it returns. It returns an error that
 	// wraps [ErrConflict] if the position is taken, whoever took it. After another error the entry may be there or not.
 	Append(ctx context.Context, seq uint64, entry []byte) error
-	// Read returns entries in order, from the position after the given one; fewer than all only if there are at least 100.
-	// It returns none if there are no more. What Append has written is seen by every Read that begins afterwards.
+	// Read returns entries in order, from the position after the given one: at least one if there are more, and none if there
+	// are not. What Append has written is seen by every Read that begins afterwards.
 	Read(ctx context.Context, after uint64) ([][]byte, error)
 }
 
