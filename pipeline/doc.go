@@ -108,6 +108,14 @@
 // the ids of its 500 newest signals; inputs, outputs, handles and steps have at
 // most [MaxPayload] bytes each. Each blob is a write of its own.
 //
+// An execution that waits for people or for time is not in memory: the engine
+// keeps its id and when it is due, less than 1 KiB. In a store that is not shared,
+// a restart reads no more of it than the beginning of its record, if the program
+// has the very plan that it was started with; whether the rest of the record can be
+// used shows when it is next touched. What was in the middle of its work is loaded,
+// 256 at the same time, and of more than 64 the calls to tasks and effects are spread
+// over half a millisecond each, 5 s at most.
+//
 // # Large values
 //
 // An input, output, handle, item or step of more than [BlobThreshold] bytes is kept

@@ -85,7 +85,7 @@ func (e *Embedded) waits(id string, h glance) bool {
 	return true
 }
 
-// glance is what the beginning of a record says.
+// glance is what a restart needs of a record, from its beginning.
 type glance struct {
 	MinReader int
 	Plan      string
