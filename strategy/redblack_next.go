@@ -50,6 +50,13 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 		}
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(version)})
 	}
+	return s.arrive(t, n, v)
+}
+
+// arrive goes on when the traffic has been sent to v: it must come, stay, and
+// then the old version goes.
+func (s RedBlack) arrive(t *turn, n size, v Version) Decision {
+	version := v.ID
 	if v.ID == t.j.Baseline.Version && t.j.Settled.IsZero() {
 		if d, same := s.again(t, v); same {
 			return d

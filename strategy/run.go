@@ -15,10 +15,11 @@ const retryAfter = 2 * time.Second
 // journal goes on; Status.Until is when that makes sense at the latest. An error
 // that is not permanent has been waited on for a moment within the budget.
 func (d Driver) Poll(ctx context.Context, j Journal, budget time.Duration) (Journal, Status, error) {
+	long := ctx
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	for {
-		next, st, err := d.Advance(ctx, j, time.Now())
+		next, st, err := d.advance(ctx, long, j, time.Now())
 		if err != nil {
 			if ctx.Err() == nil && !permanent(err) {
 				pause(ctx, retryAfter)

@@ -53,6 +53,8 @@ func Decode(spec Spec) (Strategy, error) {
 		return decode[Rolling](spec)
 	case RedBlack{}.Kind():
 		return decode[RedBlack](spec)
+	case Canary{}.Kind():
+		return decode[Canary](spec)
 	default:
 		return nil, &UnknownKindError{Kind: spec.Kind}
 	}

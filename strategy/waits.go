@@ -8,6 +8,12 @@ func WaitsForPromote(s Strategy) bool {
 		return !s.PauseAt.IsZero() && (s.PauseFor == 0 || s.PauseFor == Forever)
 	case RedBlack:
 		return s.PauseFor == Forever
+	case Canary:
+		waits := s.Analysis != nil && s.Analysis.Undecided == Forever
+		for _, st := range s.Steps {
+			waits = waits || st.Pause == Forever || st.Analysis != nil && st.Analysis.Undecided == Forever
+		}
+		return waits
 	}
 	return false
 }
