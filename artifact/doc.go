@@ -10,7 +10,8 @@
 // becomes an artifact only when its reference carries a digest, because a tag can be moved after it was verified.
 //
 // A [Store] keeps content by its digest, and sets by theirs, in memory (memartifact), in a folder (dirartifact) or elsewhere: it
-// is a portable type over a small driver.Driver, and the suite in artifacttest holds every backend to one contract.
+// is a portable type over a small driver.Driver, and the suite in artifacttest holds every backend to one contract. [Store.Copy]
+// moves content from one store to another. [Verify] is the one place where content is held to its digest, on the way in and out.
 //
 // # Guarantees
 //

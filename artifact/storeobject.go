@@ -23,7 +23,7 @@ var errUnread = errors.New("the backend did not read the content to its end, so 
 
 // A StoreError says which operation of a [Store] failed, on what, and why.
 type StoreError struct {
-	Op     string // "put", "get", "stat", "delete" or "list"
+	Op     string // "put", "get", "stat", "delete", "list" or "copy"
 	Object string // "blob sha256:…" or "set sha256:…"; "blobs" or "sets" for a list
 	Err    error  // wraps ErrNotFound, ErrDigestMismatch, ErrTooLarge, ErrInvalid, a context's cause or a backend's error
 }

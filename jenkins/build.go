@@ -29,7 +29,8 @@ type Build struct {
 	Job    string // full name
 	Number int64
 
-	c *Client
+	c      *Client
+	urgent bool // the end of a stage waits for what is read
 }
 
 // Build refers to a build by the full name of its job and its number. It does not ask Jenkins.
@@ -114,7 +115,7 @@ func (b Build) fileError(path string, err error, advice string) error {
 // [ArtifactError] for [ErrFileMissing], otherwise a [StatusError] or a [RequestError]. The caller closes the reader.
 func (b Build) Open(ctx context.Context, path string) (content io.ReadCloser, size int64, err error) {
 	req := get(filePath(b.Job, b.Number, path))
-	req.foreign = true
+	req.foreign, req.urgent = true, b.urgent
 	resp, err := b.c.r.stream(ctx, req)
 	var s *StatusError
 	if IsNotFound(err) || errors.As(err, &s) && s.Code == http.StatusBadRequest && s.genuine {

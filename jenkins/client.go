@@ -14,7 +14,13 @@ type Client struct {
 	api  *gojenkins.Jenkins
 	opts Options
 	free func()
+
+	board *board
+	logs  chan struct{} // held while a piece of a log is in memory
 }
+
+// logsAtOnce is how many pieces of logs may be in memory at once, a few megabytes each at most.
+const logsAtOnce = 8
 
 // New returns a client without talking to Jenkins yet, so that a program can start while Jenkins is down. The error lists
 // everything that is wrong with the options.
@@ -28,7 +34,7 @@ func New(o Options) (*Client, error) {
 	r := newRequester(base, o, transport)
 	api := gojenkins.CreateJenkins(r.http, base.String())
 	api.Requester = r
-	return &Client{r: r, api: api, opts: o, free: free}, nil
+	return &Client{r: r, api: api, opts: o, free: free, board: newBoard(r), logs: make(chan struct{}, logsAtOnce)}, nil
 }
 
 // Connect returns a client once Jenkins has answered it and accepted its credentials. The error is that of [New], a

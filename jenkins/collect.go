@@ -14,6 +14,7 @@ import (
 // collect makes the artifact set of a build that succeeded. Files that are missing are ErrFileMissing; they may come yet.
 func (j *job) collect(ctx context.Context, h Handle, info buildInfo) (artifact.Set, error) {
 	b := j.c.Build(h.Job, h.Build)
+	b.urgent = true
 	var all []artifact.Artifact
 	for _, img := range j.opts.Images {
 		a, err := j.image(ctx, b, img, info.files())

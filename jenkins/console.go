@@ -28,10 +28,10 @@ type chunk struct {
 
 // readLog reads the log from an offset on. The text has CRLF where the log has LF, so offsets are taken from X-Text-Size and never from the
 // length of the text. Text beyond limit is left unread; ok says whether it was complete.
-func (j *job) readLog(ctx context.Context, h Handle, from int64, limit int64) (chunk, bool, error) {
+func (j *job) readLog(ctx context.Context, h Handle, from, limit int64, urgent bool) (chunk, bool, error) {
 	req := get(buildPath(h.Job, h.Build) + "/logText/progressiveText")
 	req.query = url.Values{"start": {strconv.FormatInt(from, 10)}}
-	req.accept = "text/plain"
+	req.accept, req.urgent = "text/plain", urgent
 	resp, err := j.c.r.stream(ctx, req)
 	if err != nil {
 		return chunk{}, false, err
@@ -57,8 +57,12 @@ func (j *job) readLog(ctx context.Context, h Handle, from int64, limit int64) (c
 
 // lookLog reports new lines of the log as progress. The offset stays at the beginning of a line that is not complete, so that
 // neither a line nor a character nor a console note is ever cut in two, and nothing but the offset needs to be kept.
-func (j *job) lookLog(c *stage.Ctx, h *Handle) (more bool, err error) {
-	ch, complete, err := j.readLog(c, *h, h.Log, logWindow)
+func (j *job) lookLog(c *stage.Ctx, h *Handle, urgent bool) (more bool, err error) {
+	if err := j.c.holdLog(c); err != nil {
+		return true, err
+	}
+	defer j.c.dropLog()
+	ch, complete, err := j.readLog(c, *h, h.Log, logWindow, urgent)
 	if err != nil {
 		return true, err
 	}
@@ -79,6 +83,18 @@ func (j *job) lookLog(c *stage.Ctx, h *Handle) (more bool, err error) {
 	h.Log = ch.size - int64(rest)
 	return ch.more, nil
 }
+
+// holdLog waits until a piece of a log may be read into memory.
+func (c *Client) holdLog(ctx context.Context) error {
+	select {
+	case c.logs <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Client) dropLog() { <-c.logs }
 
 // splitLog returns the lines of a piece of log, cleaned, and the length of an incomplete last line, which final makes a line. A line that
 // is too long is taken as it is.
@@ -181,11 +197,11 @@ func skipEscape(s string, i int) int {
 // tail returns the last lines of the log, as evidence of why a build failed. An error is evidence, too.
 func (j *job) tail(ctx context.Context, h Handle) string {
 	const window = 32 << 10
-	ch, _, err := j.readLog(ctx, h, 0, 0)
+	ch, _, err := j.readLog(ctx, h, 0, 0, true)
 	var text []byte
 	from := max(0, ch.size-window)
 	if err == nil && ch.size > 0 {
-		ch, _, err = j.readLog(ctx, h, from, 2*window)
+		ch, _, err = j.readLog(ctx, h, from, 2*window, true)
 		text = ch.text
 	}
 	if err != nil {

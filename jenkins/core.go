@@ -42,5 +42,8 @@ func (j *job) following(key string) *follow {
 func (j *job) unfollow(key string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if f := j.follows[key]; f != nil {
+		j.c.board.leave(f)
+	}
 	delete(j.follows, key)
 }

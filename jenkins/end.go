@@ -55,7 +55,7 @@ func (j *job) end(c *stage.Ctx, h *Handle, f *follow, info buildInfo, a answer) 
 		return status{}, err
 	}
 	if !f.noStages {
-		j.lookStages(c, h, f)
+		j.lookStages(c, h, f, true)
 	}
 	result := Result(info.Result)
 	if result == Success || result == Unstable && j.opts.AcceptUnstable {
@@ -96,7 +96,7 @@ func (j *job) drain(c *stage.Ctx, h *Handle) error {
 		return nil
 	}
 	for range 5 {
-		more, err := j.lookLog(c, h)
+		more, err := j.lookLog(c, h, true)
 		if !more || IsNotFound(err) {
 			return nil
 		}

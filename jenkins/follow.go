@@ -3,6 +3,8 @@ package jenkins
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"time"
 
 	"github.com/gennaker/gennaker/artifact"
@@ -18,6 +20,7 @@ const (
 	stagesEvery = 8 * time.Second
 	stagesLong  = 20 * time.Second
 	longBuild   = 5 * time.Minute
+	itemEvery   = 30 * time.Second // of a queue item that the board shows
 	// hidden is how long a build that has a number may not be visible yet, and an archived file not be downloadable.
 	hidden = 20 * time.Second
 )
@@ -27,6 +30,11 @@ type status = stage.Status[artifact.Set]
 // follow is what is remembered of a build between two looks.
 type follow struct {
 	used      time.Time
+	crowd     int       // how many builds are followed with this one by the board; 0: this one is looked at itself
+	checked   time.Time // when the last look at the item or the build itself began
+	checkedIn string    // the run of Jenkins that answered it
+	looked    int64     // the queue item that has been looked at itself
+	logDue    time.Time // in a crowd
 	info      buildInfo // as last seen
 	seen      bool      // the build was seen and is ours
 	stateDue  time.Time
@@ -56,6 +64,7 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 	f := j.following(h.Key)
 	for {
 		began, build, queue := time.Now(), h.Build, h.Queue
+		f.crowd = j.c.board.join(f, h.Build == 0)
 		st, err := j.look(c, h, f)
 		if err != nil {
 			return status{}, err
@@ -65,6 +74,19 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 			return st, nil
 		}
 		wait := max(0, st.Next()-time.Since(began))
+		if f.crowd > 0 && h.Build == build && h.Queue == queue && c.Budget() > 0 {
+			// The board tells when something happens, so the rest of the budget is spent before it.
+			if err := j.c.board.rest(c, min(wait, time.Until(end)), *h, f); err != nil {
+				return status{}, err
+			}
+			if time.Now().Before(end) {
+				continue
+			}
+			return stage.Running[artifact.Set](st.Detail(), 0), nil
+		}
+		if f.crowd > 0 {
+			wait = min(wait, boardEvery)
+		}
 		if h.Build != build || h.Queue != queue || time.Now().Add(wait).After(end) || c.Budget() == 0 {
 			return stage.Running[artifact.Set](st.Detail(), wait), nil
 		}
@@ -96,30 +118,89 @@ func (j *job) lookBuild(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 		}
 	}
 	now := time.Now()
-	more := false
-	if !j.opts.HideLog {
-		var err error
-		if more, err = j.lookLog(c, h); err != nil && !IsNotFound(err) {
-			return status{}, err
-		}
+	hint, err := j.hint(c, h, f, now)
+	if err != nil {
+		return status{}, err
 	}
-	if !more || !now.Before(f.stateDue) {
+	if hint {
 		if st, done, err := j.lookState(c, h, f); done || err != nil {
 			return st, err
 		}
 	}
 	if !f.noStages && !now.Before(f.stagesDue) {
-		j.lookStages(c, h, f)
+		j.lookStages(c, h, f, false)
 	}
-	return running(f.every(now), "%s", f.detail(now)), nil
+	return running(f.next(now), "%s", f.detail(now)), nil
 }
 
-// every is the time until the next look.
-func (f *follow) every(now time.Time) time.Duration {
-	if f.long(now) {
+// hint reports whether something speaks for the end of the build, or nothing has spoken against it for a while.
+func (j *job) hint(c *stage.Ctx, h *Handle, f *follow, now time.Time) (bool, error) {
+	if f.crowd > 0 {
+		v, err := j.c.board.current(c)
+		if err != nil {
+			return false, err
+		}
+		if f.logDue.IsZero() {
+			f.logDue = turn(h.Key, j.logEvery(f, now), now)
+		}
+		if v.gone(*h, f) || now.Before(f.logDue) {
+			return v.gone(*h, f), nil
+		}
+		f.logDue = turn(h.Key, j.logEvery(f, now), now)
+	}
+	if j.opts.HideLog {
+		return true, nil
+	}
+	more, err := j.lookLog(c, h, false)
+	if err != nil && !IsNotFound(err) {
+		return false, err
+	}
+	return !more || f.crowd == 0 && !now.Before(f.stateDue), nil
+}
+
+// next is the time until the next look.
+func (f *follow) next(now time.Time) time.Duration {
+	switch {
+	case f.crowd > 0 && !f.noStages && f.stagesDue.Before(f.logDue):
+		return max(0, f.stagesDue.Sub(now))
+	case f.crowd > 0:
+		return max(0, f.logDue.Sub(now))
+	case f.long(now):
 		return lookLong
 	}
 	return lookEvery
+}
+
+// logEvery is the time from one look at the log to the next in a crowd, whose logs together may take half of the client's budget.
+func (j *job) logEvery(f *follow, now time.Time) time.Duration {
+	d := j.share(f, 0.5)
+	if f.long(now) {
+		d *= 2
+	}
+	return d
+}
+
+// share is how often one of a crowd may ask, if all of them together may use that part of the client's budget. It takes steps, so
+// that the turns stay where they are while the crowd grows or shrinks.
+func (j *job) share(f *follow, part float64) time.Duration {
+	d := lookEvery
+	for d.Seconds()*part*j.c.opts.Rate < float64(f.crowd) {
+		d *= 2
+	}
+	return d
+}
+
+// turn is the next moment in which a build asks that asks once in every. The moments of builds differ, and stay what they are when some
+// of them are late, so that those which begin together do not ask together for ever.
+func turn(key string, every time.Duration, now time.Time) time.Time {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, key)
+	share := h.Sum64() * 0x9e3779b97f4a7c15 >> 40 // 24 bits, mixed
+	at := now.Truncate(every).Add(time.Duration(float64(every) * float64(share) / (1 << 24)))
+	if !at.After(now) {
+		at = at.Add(every)
+	}
+	return at
 }
 
 // long reports whether the build will probably take minutes yet.
@@ -143,6 +224,7 @@ func (f *follow) detail(now time.Time) string {
 // lookState reads the record of the build, and ends the stage when the build has ended. It must be ours: a number can be that of
 // another build when the job was made anew.
 func (j *job) lookState(c *stage.Ctx, h *Handle, f *follow) (status, bool, error) {
+	now := time.Now()
 	info, a, err := j.state(c, h.Job, h.Build)
 	if IsNotFound(err) {
 		st, err := j.lost(c, h, f)
@@ -155,12 +237,16 @@ func (j *job) lookState(c *stage.Ctx, h *Handle, f *follow) (status, bool, error
 		st, err := j.lost(c, h, f)
 		return st, true, err
 	}
-	now := time.Now()
 	if !f.seen {
 		c.Progress("job %s: build #%d started: %s", h.Job, info.Number, info.URL)
 	}
-	f.info, f.seen, f.missing, f.stateDue = info, true, time.Time{}, now.Add(stateEvery)
-	h.URL = info.URL
+	f.checked, f.checkedIn = now, a.session()
+	f.info, f.missing, f.stateDue = info, time.Time{}, now.Add(stateEvery)
+	if !f.seen && f.crowd > 0 {
+		f.logDue = turn(h.Key, j.logEvery(f, now), now)
+		f.stagesDue = turn(h.Key, j.stagesEvery(f, now), now)
+	}
+	f.seen, h.URL = true, info.URL
 	if !info.ended() {
 		return status{}, false, nil
 	}
@@ -170,7 +256,7 @@ func (j *job) lookState(c *stage.Ctx, h *Handle, f *follow) (status, bool, error
 
 func (j *job) state(ctx context.Context, name string, number int64) (buildInfo, answer, error) {
 	var info buildInfo
-	a, err := j.c.r.getJSON(ctx, buildPath(name, number), buildTree, nil, &info)
+	a, err := j.c.r.lookJSON(ctx, buildPath(name, number), buildTree, &info)
 	return info, a, err
 }
 

@@ -4,8 +4,6 @@ import (
 	"io"
 	"runtime"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,40 +76,5 @@ func TestALargeFileInConstantMemory(t *testing.T) {
 		e := newEngine(t, s, j.Name, jenkins.JobOptions{Files: []string{"*.img"}, MaxFile: size - 1})
 		e.run(t.Context())
 		require.ErrorIs(t, e.err, jenkins.ErrTooLarge)
-	})
-}
-
-// Fifty builds of one client at once stay within its request budget, and none is forgotten.
-func TestManyBuildsAtOnce(t *testing.T) {
-	bubble(t, jenkinstest.Options{Executors: 60}, func(t *testing.T, s *jenkinstest.Server) {
-		j := shop()
-		j.Concurrency = jenkinstest.Concurrent
-		s.AddJob(j)
-		c := connect(t, s, nil)
-		job, err := jenkins.NewJob(c, j.Name, params, shopOptions)
-		require.NoError(t, err)
-		var all []*engine
-		for i := range 50 {
-			e := newEngine(t, s, j.Name, shopOptions)
-			e.key = "shop-" + string(rune('A'+i)) + "/build/1"
-			all = append(all, e)
-			go func() {
-				p := &process{engine: e, job: job, ctx: t.Context(), dead: func() bool { return false }}
-				p.live()
-			}()
-		}
-		began := time.Now()
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		for _, e := range all {
-			e.once(t, j.Name)
-		}
-		n := 0
-		for _, r := range s.Requests() {
-			if r.At.Sub(began) > 2*time.Second && r.At.Sub(began) < 12*time.Second {
-				n++
-			}
-		}
-		require.LessOrEqual(t, n, 50*10+50)
 	})
 }

@@ -39,6 +39,15 @@ func buildPath(fullName string, number int64) string {
 	return jobPath(fullName) + "/" + strconv.FormatInt(number, 10)
 }
 
+// plainPath is the path of a handle's build as jobPart has it.
+func plainPath(h Handle) string {
+	p, err := url.PathUnescape(buildPath(h.Job, h.Build))
+	if err != nil {
+		return ""
+	}
+	return p
+}
+
 func queuePath(id int64) string { return "/queue/item/" + strconv.FormatInt(id, 10) }
 
 // filePath is the path of an archived file, whose slashes stay.

@@ -13,8 +13,12 @@ func (j *job) lookQueue(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 	if h.Queue <= 0 {
 		return j.lost(c, h, f)
 	}
+	if st, there, err := j.stillQueued(c, h, f); there || err != nil {
+		return st, err
+	}
 	var it queueItem
-	_, err := j.c.r.getJSON(c, queuePath(h.Queue), itemTree, nil, &it)
+	now := time.Now()
+	a, err := j.c.r.getJSON(c, queuePath(h.Queue), itemTree, nil, &it)
 	if IsNotFound(err) {
 		return j.lost(c, h, f)
 	}
@@ -26,6 +30,7 @@ func (j *job) lookQueue(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 		return j.lost(c, h, f)
 	}
 	f.missing = time.Time{}
+	f.looked, f.checked, f.checkedIn = h.Queue, now, a.session()
 	switch {
 	case it.Cancelled:
 		return failed(stage.Permanent(&BuildError{Job: h.Job, Queue: h.Queue, Result: Cancelled}))
@@ -42,6 +47,22 @@ func (j *job) lookQueue(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 		c.Progress("job %s: queued: %s", h.Job, why)
 	}
 	return running(lookEvery, "queued: %s", why), nil
+}
+
+// stillQueued reports whether the board says that an item which was looked at before waits on.
+func (j *job) stillQueued(c *stage.Ctx, h *Handle, f *follow) (status, bool, error) {
+	if f.crowd == 0 || f.looked != h.Queue {
+		return status{}, false, nil
+	}
+	v, err := j.c.board.current(c)
+	if err != nil || v.queued == nil || v.gone(*h, f) {
+		return status{}, false, err
+	}
+	why := v.queued[h.Queue].Why
+	if why == "" {
+		why = f.why
+	}
+	return running(itemEvery, "queued: %s", why), true, nil
 }
 
 // A LostError says that Jenkins does not know the build any more.

@@ -53,6 +53,7 @@ type request struct {
 	body    string
 	kind    string // content type of body
 	accept  string
+	urgent  bool // somebody waits for the end of a build: see limiter
 	foreign bool // a redirect to another origin may be followed, without credentials
 }
 
@@ -83,6 +84,13 @@ func (r *requester) getJSON(ctx context.Context, path, tree string, query url.Va
 		q.Set("tree", tree)
 	}
 	return r.decode(ctx, request{method: http.MethodGet, path: path + "/api/json", query: q, accept: "application/json"}, into)
+}
+
+// lookJSON is getJSON for looks on which the notice of a build's end depends.
+func (r *requester) lookJSON(ctx context.Context, path, tree string, into any) (answer, error) {
+	return r.decode(ctx, request{
+		method: http.MethodGet, path: path + "/api/json", query: url.Values{"tree": {tree}}, accept: "application/json", urgent: true,
+	}, into)
 }
 
 func (r *requester) decode(ctx context.Context, req request, into any) (answer, error) {
@@ -184,7 +192,7 @@ func (r *requester) send(ctx context.Context, req request) (*http.Response, erro
 
 // roundTrip sends one request to one address. Credentials go to Jenkins' own origin alone.
 func (r *requester) roundTrip(ctx context.Context, req request, target *url.URL, extra http.Header) (*http.Response, error) {
-	if err := r.limiter.wait(ctx); err != nil {
+	if err := r.limiter.wait(ctx, req.urgent); err != nil {
 		return nil, &RequestError{Method: req.method, Path: req.path, Err: err, unsent: true}
 	}
 	var body io.Reader

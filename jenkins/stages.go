@@ -34,15 +34,15 @@ const (
 
 // lookStages reports the stages of a Pipeline, and inputs that it waits for, as progress. Jobs without stages and a Jenkins without
 // the plugin answer 404.
-func (j *job) lookStages(c *stage.Ctx, h *Handle, f *follow) {
+func (j *job) lookStages(c *stage.Ctx, h *Handle, f *follow, urgent bool) {
 	now := time.Now()
-	f.stagesDue = now.Add(stagesEvery)
-	if f.long(now) {
-		f.stagesDue = now.Add(stagesLong)
+	f.stagesDue = now.Add(j.stagesEvery(f, now))
+	if f.crowd > 0 {
+		f.stagesDue = turn(h.Key, j.stagesEvery(f, now), now)
 	}
 	var run runInfo
 	req := get(buildPath(h.Job, h.Build) + "/wfapi/describe")
-	req.accept = "application/json"
+	req.accept, req.urgent = "application/json", urgent
 	if _, err := j.c.r.decode(c, req, &run); err != nil {
 		// Stages are for people only; another error than 404 may pass, and the build is followed without them.
 		f.noStages = IsNotFound(err)
@@ -52,6 +52,15 @@ func (j *job) lookStages(c *stage.Ctx, h *Handle, f *follow) {
 	if run.Status == statusPaused {
 		j.lookInputs(c, h, f)
 	}
+}
+
+// stagesEvery is the time from one look at the stages to the next.
+func (j *job) stagesEvery(f *follow, now time.Time) time.Duration {
+	d := stagesEvery
+	if f.long(now) {
+		d = stagesLong
+	}
+	return max(d, j.share(f, 0.2))
 }
 
 // report says which stages began and ended since the last report.

@@ -27,6 +27,8 @@ type App struct {
 	Name      string // the name of the workload's Deployment in the manifests, at most 47 bytes
 	Manifests Manifests
 
+	// Images lists places outside pod templates that hold an image to be bound, as custom kinds have them.
+	Images []ImagePath
 	// Owner is the field manager of everything that is applied. Default DefaultOwner.
 	Owner string
 	// TakeFields takes fields from other field managers instead of reporting a *ConflictError. Set it once, to adopt
@@ -78,6 +80,11 @@ func (a App) Validate() error {
 	}
 	if a.Timeout < 0 {
 		bad("Timeout", "it is negative")
+	}
+	for _, p := range a.Images {
+		if err := p.check(); err != nil {
+			bad("Images", "%v", err)
+		}
 	}
 	return errors.Join(append(errs, a.Manifests.Err())...)
 }

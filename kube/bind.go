@@ -15,8 +15,11 @@ import (
 // spec.template, as the built-in ones do.
 func podSpecs(u *unstructured.Unstructured) []map[string]any {
 	paths := [][]string{{"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}}
-	if u.GetKind() == "Pod" && u.GetAPIVersion() == "v1" {
+	switch o := objectOf(u); {
+	case o.is("", "Pod"):
 		paths = [][]string{{"spec"}}
+	case o.is("", "PodTemplate"):
+		paths = [][]string{{"template", "spec"}}
 	}
 	var out []map[string]any
 	for _, p := range paths {
@@ -28,26 +31,22 @@ func podSpecs(u *unstructured.Unstructured) []map[string]any {
 	return out
 }
 
-// bind puts the images of a set into containers and init containers. A
-// container names its artifact by what its image says before tag and digest:
-// the artifact's name ("shop/web") or the repository it lives in
-// ("registry.test/shop/web"). All mistakes are returned at once.
-func bind(objects []*unstructured.Unstructured, set artifact.Set) error {
-	images := slices.Collect(set.OfKind(artifact.KindImage))
-	used := make([]bool, len(images))
-	var errs []error
+// bind puts the images of a set into containers, init containers and the
+// places that paths name. An image names its artifact by what it says before
+// tag and digest: the artifact's name ("shop/web") or the repository it lives
+// in ("registry.test/shop/web"). All mistakes are returned at once.
+func bind(objects []*unstructured.Unstructured, set artifact.Set, paths []ImagePath) error {
+	all := slices.Collect(set.OfKind(artifact.KindImage))
+	used := make([]bool, len(all))
+	errs := unmatched(objects, paths)
 	for _, u := range objects {
-		for _, spec := range podSpecs(u) {
-			for _, list := range []string{"initContainers", "containers"} {
-				for _, c := range items(spec, list) {
-					if err := bindContainer(u, c, images, used); err != nil {
-						errs = append(errs, err)
-					}
-				}
+		for _, place := range images(u, paths) {
+			if err := bindImage(u, place, all, used); err != nil {
+				errs = append(errs, err)
 			}
 		}
 	}
-	for i, a := range images {
+	for i, a := range all {
 		if !used[i] {
 			errs = append(errs, &BindError{Artifact: a.Name, Reason: fmt.Sprintf(
 				"no container uses it; write image: %s in the manifest, or leave it out of the set", a.Name)})
@@ -56,11 +55,10 @@ func bind(objects []*unstructured.Unstructured, set artifact.Set) error {
 	return errors.Join(errs...)
 }
 
-func bindContainer(u *unstructured.Unstructured, c map[string]any, images []artifact.Artifact, used []bool) error {
-	text, _ := c["image"].(string)
-	name, _ := c["name"].(string)
+func bindImage(u *unstructured.Unstructured, place image, all []artifact.Artifact, used []bool) error {
+	text, _ := place.owner[place.field].(string)
 	fail := func(format string, args ...any) error {
-		return &BindError{Object: objectOf(u).String(), Container: name, Reason: fmt.Sprintf(format, args...)}
+		return &BindError{Object: objectOf(u).String(), Container: place.where, Reason: fmt.Sprintf(format, args...)}
 	}
 	if text == "" {
 		return fail("it has no image; write the name of an artifact, or a pinned reference")
@@ -70,7 +68,7 @@ func bindContainer(u *unstructured.Unstructured, c map[string]any, images []arti
 		return fail("%v", err)
 	}
 	var found []int
-	for i, a := range images {
+	for i, a := range all {
 		if ref.Repository() == a.Name || repository(a) == ref.Normalized().Repository() {
 			found = append(found, i)
 		}
@@ -79,15 +77,15 @@ func bindContainer(u *unstructured.Unstructured, c map[string]any, images []arti
 	case len(found) == 0:
 		return nil
 	case len(found) > 1:
-		return fail("image %q means %s as well as %s; give one of them another name", text, images[found[0]], images[found[1]])
+		return fail("image %q means %s as well as %s; give one of them another name", text, all[found[0]], all[found[1]])
 	}
-	a := images[found[0]]
+	a := all[found[0]]
 	used[found[0]] = true
 	pinned, err := pinned(a)
 	if err != nil {
 		return fail("artifact %q: %v", a.Name, err)
 	}
-	c["image"] = pinned
+	place.owner[place.field] = pinned
 	return nil
 }
 

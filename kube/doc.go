@@ -4,8 +4,9 @@
 //
 // # Model
 //
-// A [Cluster] is a connection. [Manifests] are objects from YAML, a file system
-// or typed Go values. An [App] is one Deployment with the Services that lead to
+// A [Cluster] is a connection. [Manifests] are objects from YAML ([YAML], [FS]),
+// Go templates ([Templates]), Kustomize (package kustomize) or typed Go values
+// ([Objects]). An [App] is one Deployment with the Services that lead to
 // it and whatever else its manifests hold; it is a stage.Deployer:
 //
 //	app := kube.App{Cluster: c, Env: "prod", Namespace: "shop", Name: "web", Manifests: kube.FS(files, "deploy/*.yaml")}
@@ -13,7 +14,9 @@
 //
 // A container's image names an artifact of the set ("image: shop/web") and is
 // replaced by its pinned reference, in containers and init containers of every
-// kind that has a pod template. Other images stay as they are.
+// kind that has a pod template, and where App.Images says that a custom kind
+// keeps an image. Other images stay as they are. An artifact that nothing uses,
+// and an image that two artifacts could mean, are errors.
 //
 // A release has these parts. Start renders, asks the API server by dry run
 // whether it would take every object, records each one's present state and

@@ -51,15 +51,15 @@ func (e *ManifestError) Unwrap() error { return e.Err }
 // A BindError says which artifact or which container's image could not be bound. It wraps ErrUnbound.
 type BindError struct {
 	Artifact  string // name of the artifact, if one is meant
-	Object    string // the workload, if one is meant
-	Container string
+	Object    string // the object, if one is meant
+	Container string // the place in it: container "web", or the path of an ImagePath
 	Reason    string // what is wrong and what to do
 }
 
 func (e *BindError) Error() string {
 	subject := fmt.Sprintf("artifact %q", e.Artifact)
 	if e.Artifact == "" {
-		subject = fmt.Sprintf("%s container %q", e.Object, e.Container)
+		subject = e.Object + " " + e.Container
 	}
 	return subject + ": " + e.Reason
 }

@@ -36,27 +36,9 @@ type document struct {
 // "deploy/*.yaml", in lexical order. Without patterns it reads "*.yaml". A
 // pattern that matches nothing is an error.
 func FS(fsys fs.FS, patterns ...string) Manifests {
-	if len(patterns) == 0 {
-		patterns = []string{"*.yaml"}
-	}
 	var m Manifests
-	for _, p := range patterns {
-		names, err := fs.Glob(fsys, p)
-		if err == nil && len(names) == 0 {
-			err = fmt.Errorf("%w: no file matches", ErrInvalid)
-		}
-		if err != nil {
-			m.errs = append(m.errs, &ManifestError{Source: p, Err: err})
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			data, err := fs.ReadFile(fsys, name)
-			if err != nil {
-				m.errs = append(m.errs, &ManifestError{Source: name, Err: err})
-				continue
-			}
-			m = m.With(YAML(name, data))
-		}
+	for name, data := range readFiles(fsys, patterns, &m) {
+		m = m.With(YAML(name, data))
 	}
 	return m
 }
@@ -195,4 +177,10 @@ func encodeStrings(u *unstructured.Unstructured) {
 	}
 	u.Object["data"] = data
 	delete(u.Object, "stringData")
+}
+
+// Mistake returns Manifests without objects that report err for source. Sources
+// of manifests outside this package use it, as package kustomize does.
+func Mistake(source string, err error) Manifests {
+	return Manifests{errs: []error{&ManifestError{Source: source, Err: err}}}
 }

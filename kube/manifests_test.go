@@ -55,3 +55,23 @@ func FuzzYAML(f *testing.F) {
 		require.Equal(t, m.Err() == nil, again.Err() == nil)
 	})
 }
+
+func TestTemplates(t *testing.T) {
+	fsys := fstest.MapFS{
+		"a.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{.name}}}\ndata: {motto: {{json .motto}}}\n")},
+		"b.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{.nmae}}}\n")},
+		"c.yaml": {Data: []byte("kind: {{")},
+	}
+	data := map[string]any{"name": "shop", "motto": "a: \"b\" # c\n"}
+	good := kube.Templates(fsys, data, "a.yaml")
+	require.NoError(t, good.Err())
+	require.Equal(t, 1, good.Len())
+	err := kube.Templates(fsys, data).Err()
+	require.ErrorIs(t, err, kube.ErrInvalid)
+	require.ErrorContains(t, err, `manifest b.yaml: invalid: template: b.yaml:3`)
+	require.ErrorContains(t, err, `no entry for key "nmae"`)
+	require.ErrorContains(t, err, "manifest c.yaml: invalid: template: c.yaml:1")
+	type shop struct{ Name string }
+	require.ErrorContains(t, kube.Templates(fsys, shop{"x"}, "a.yaml").Err(), "can't evaluate field name")
+	require.ErrorContains(t, kube.Templates(fstest.MapFS{"d.yaml": {Data: []byte(`{{range .}}{{printf "%1000000d" .}}{{end}}`)}}, make([]int, 17), "d.yaml").Err(), "more than")
+}

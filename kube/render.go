@@ -41,7 +41,7 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := bind(objects, set); err != nil {
+	if err := bind(objects, set, a.Images); err != nil {
 		return nil, err
 	}
 	r := &rendered{}

@@ -60,7 +60,9 @@ func (m *machine) tryStart(i int) bool {
 			return true
 		}
 	}
-	m.start(i)
+	if in.n.open == nil || m.opens(i) {
+		m.start(i)
+	}
 	return true
 }
 
@@ -90,6 +92,7 @@ func (s *stageRec) stops(n *node) bool {
 func (m *machine) start(i int) {
 	s, in := &m.r.Stages[i], m.v.insts[i]
 	s.Status, s.Started, s.Attempt = StageRunning, m.now, 0
+	s.Phase, s.Due, s.Detail = "", time.Time{}, ""
 	get := func(x *expr) (json.RawMessage, error) { return m.v.value(m.r, in.scope, x) }
 	if in.n.when != nil {
 		raw, err := protect(func() (json.RawMessage, error) { return in.n.when.eval(get) })

@@ -61,6 +61,9 @@ func (b *binder) node(n, code *node) {
 		n.needs = append(n.needs, b.byID[id])
 	}
 	n.waits = slices.Clone(n.needs)
+	if err := n.openWindow(); err != nil {
+		n.missing = fmt.Sprintf("stage %q: window: %v", n.ID, err)
+	}
 	for _, id := range n.After {
 		n.waits = append(n.waits, b.byID[id])
 	}
@@ -74,7 +77,7 @@ func (b *binder) node(n, code *node) {
 		n.missing = fmt.Sprintf("stage %q is of kind %q here and was started as %q", n.ID, code.Kind, n.Kind)
 	default:
 		b.c.nodes[code] = n
-		n.work, n.key, codeBody = code.work, code.key, code.body
+		n.work, n.key, n.checkOut, codeBody = code.work, code.key, code.checkOut, code.body
 	}
 	if n.Type == TypeEach || n.Type == TypeSub {
 		n.body = b.scope(n.Stages, n.Output, n, codeBody)

@@ -30,12 +30,14 @@ type node struct {
 	when  *expr
 	after []*expr
 	key   func(item json.RawMessage) (string, error) // of an Each
+	open  *window                                    // compiled Stage.Window, nil if it has none
 	body  *scopeDef                                  // of a group
 	// derived from the expressions:
-	pos     int     // among the nodes of its scope
-	needs   []*node // whose values are required
-	waits   []*node // which must have ended
-	missing string  // why this program cannot run it, "" if it can
+	pos      int                                            // among the nodes of its scope
+	needs    []*node                                        // whose values are required
+	waits    []*node                                        // which must have ended
+	missing  string                                         // why this program cannot run it, "" if it can
+	checkOut func(json.RawMessage) (json.RawMessage, error) // whether JSON is an output of the stage
 }
 
 // StageOptions are the settings that every stage has. Package stage offers them
@@ -51,6 +53,9 @@ type StageOptions struct {
 	// Tolerance is how long an Effect's Start, Find and Poll may fail in a row
 	// before the stage fails with an unknown outcome; 0 means 15 min.
 	Tolerance time.Duration
+	// Window is when the stage may begin; the zero value is always open. Until then
+	// it waits, which costs one write; its Deadline does not run meanwhile.
+	Window Window
 }
 
 // Node describes a stage to Add.
@@ -73,7 +78,7 @@ const DefaultTolerance = 15 * time.Minute
 func Add[O any](b *Builder, n Node) Ref[O] {
 	nd := b.add(n.ID, n.Options)
 	nd.input = b.use(nd, n.Input)
-	nd.work, nd.Gate, nd.Wait = n.Work, n.Gate, n.Wait
+	nd.work, nd.Gate, nd.Wait, nd.checkOut = n.Work, n.Gate, n.Wait, outputCheck[O]()
 	switch {
 	case n.Work != nil:
 		nd.setWork(b)
@@ -159,6 +164,12 @@ func (b *Builder) add(id string, o StageOptions) *node {
 	}
 	if o.Deadline > 0 && o.Timeout > o.Deadline {
 		b.failStage(full, fmt.Sprintf("timeout %v of one attempt exceeds the deadline %v of all", o.Timeout, o.Deadline))
+	}
+	if len(o.Window.Hours)+len(o.Window.Freezes) > 0 {
+		n.Window = &o.Window
+		if err := n.openWindow(); err != nil {
+			b.failStage(full, fmt.Sprintf("window: %v", err))
+		}
 	}
 	for _, d := range o.After {
 		if x := b.use(n, d); x != nil {

@@ -295,7 +295,7 @@ func (l *launched) undo(in *input) {
 	case l.interrupted(ErrShutdown):
 		nothing(in)
 	case l.err != nil:
-		in.kind, in.failure = inUndone, failureOf(l.err)
+		in.kind, in.failure, in.after = inUndone, failureOf(l.err), retryAfter(l.err)
 	default:
 		in.kind = inUndone
 	}

@@ -74,6 +74,9 @@ func (r *record) check() error {
 		if u := s.Undo; u != nil && (u.Attempt < 1 || u.Status != StageRunning && !u.Status.Final() || u.Status == StageFailed && u.Failure == nil) {
 			return fmt.Errorf("stage %q: its undo makes no sense", s.ID)
 		}
+		if o := s.Override; o != nil && o.Kind != SignalSkip && o.Kind != SignalForce {
+			return fmt.Errorf("stage %q: its override makes no sense", s.ID)
+		}
 		seen[s.ID] = true
 	}
 	return nil

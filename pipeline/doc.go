@@ -70,6 +70,9 @@
 // do so and, with [UndoOnFailure], what can be undone is. Inside a group that
 // always runs, failures have their usual meaning for the stages of the group.
 //
+// Whoever Options.Authorize allows may skip a stage or force its success, with a
+// reason that is recorded; see [SignalSkip] and [SignalForce].
+//
 // # Costs
 //
 // A linear pipeline of N tasks is N+1 writes; an effect adds one for its handle

@@ -113,6 +113,9 @@ func (e *encoder) stage(s *stageRec) {
 	if s.Undo != nil {
 		e.raw("undo", mustJSON(s.Undo))
 	}
+	if s.Override != nil {
+		e.raw("override", mustJSON(s.Override))
+	}
 	if len(s.History) > 0 {
 		e.raw("history", mustJSON(s.History))
 	}

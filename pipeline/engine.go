@@ -44,7 +44,8 @@ type Options struct {
 	// Observer is told what happens; nil means nobody is.
 	Observer Observer
 	// Authorize is asked before a signal is recorded; nil accepts every actor that
-	// the gate accepts. Its error is returned to whoever sent the signal.
+	// the gate accepts, and nobody who skips a stage or forces its success. Its
+	// error is returned to whoever sent the signal.
 	Authorize func(ctx context.Context, s Snapshot, sig Signal) error
 	// MaxConcurrent is how many calls of stages run at the same time; default 1024.
 	MaxConcurrent int

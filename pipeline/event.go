@@ -18,8 +18,10 @@ const (
 	EventUndoing   EventKind = "undoing"
 
 	EventStageStarted   EventKind = "stage.started"
-	EventStageHandle    EventKind = "stage.handle" // the effect was started or found again
-	EventStageRetry     EventKind = "stage.retry"  // an attempt failed, another follows
+	EventStageWaiting   EventKind = "stage.waiting" // for its window; Detail says until when and why
+	EventStageBegun     EventKind = "stage.begun"   // somebody let it begin outside its window
+	EventStageHandle    EventKind = "stage.handle"  // the effect was started or found again
+	EventStageRetry     EventKind = "stage.retry"   // an attempt failed, another follows
 	EventStageAborting  EventKind = "stage.aborting"
 	EventStageSucceeded EventKind = "stage.succeeded"
 	EventStageFailed    EventKind = "stage.failed"
@@ -28,8 +30,12 @@ const (
 	EventStageCanceled  EventKind = "stage.canceled"
 	EventStageApproved  EventKind = "stage.approved" // one person's vote
 	EventStageRejected  EventKind = "stage.rejected"
-	EventStageUndone    EventKind = "stage.undone"
-	EventUndoFailed     EventKind = "stage.undofailed"
+	// A decision to skip a stage or to force its success; stage.skipped or
+	// stage.succeeded follows when nothing of it runs any more.
+	EventStageSkipping EventKind = "stage.skipping"
+	EventStageForcing  EventKind = "stage.forcing"
+	EventStageUndone   EventKind = "stage.undone"
+	EventUndoFailed    EventKind = "stage.undofailed"
 
 	// EventProgress is shown live only: it has no number and is not kept.
 	EventProgress EventKind = "progress"

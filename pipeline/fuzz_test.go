@@ -179,8 +179,8 @@ func survive(t require.TestingT, raw []byte) {
 
 // A signal is data from outside, too.
 func FuzzSignal(f *testing.F) {
-	for _, kind := range []SignalKind{SignalApprove, SignalReject, SignalCancel, SignalPause, SignalResume, SignalRestart, "odd"} {
-		f.Add([]byte(mustJSON(Signal{ID: "1", Kind: kind, Stage: "ok", Actor: "alice", Reason: "because", Generation: 1})), 3)
+	for _, kind := range []SignalKind{SignalApprove, SignalReject, SignalCancel, SignalPause, SignalResume, SignalRestart, SignalSkip, SignalForce, "odd"} {
+		f.Add([]byte(mustJSON(Signal{ID: "1", Kind: kind, Stage: "ok", Actor: "alice", Reason: "because", Generation: 1, Output: json.RawMessage("1")})), 3)
 	}
 	var states []*record
 	drive(f, false, func(r *record) { states = append(states, r) })

@@ -26,7 +26,7 @@ func AddEach[T, O any](b *Builder, id string, over Ref[[]T], key func(T) string,
 	body func(b *Builder, item Ref[T]) Ref[O], o EachOptions, so StageOptions) Ref[[]O] {
 	n := b.add(id, so)
 	n.Type, n.Kind, n.MaxParallel, n.Budget = TypeEach, "each/v1", o.MaxParallel, o.FailureBudget
-	n.input = b.use(n, over)
+	n.input, n.checkOut = b.use(n, over), outputCheck[[]O]()
 	n.checkRetry(b)
 	if o.MaxParallel < 0 || o.FailureBudget < 0 {
 		b.failStage(n.ID, "negative MaxParallel or FailureBudget")
@@ -50,7 +50,7 @@ func AddEach[T, O any](b *Builder, id string, over Ref[[]T], key func(T) string,
 func AddSub[I, O any](b *Builder, id string, p *Pipeline[I, O], in Ref[I], so StageOptions) Ref[O] {
 	n := b.add(id, so)
 	n.Type, n.Kind = TypeSub, fmt.Sprintf("sub:%s/v%d", p.def.plan.Name, p.def.plan.Version)
-	n.input = b.use(n, in)
+	n.input, n.checkOut = b.use(n, in), outputCheck[O]()
 	n.checkRetry(b)
 	if p.def.err != nil {
 		b.failStage(n.ID, p.def.err.Error())
@@ -82,7 +82,7 @@ func (c *copier) scope(s *scopeDef, group *node) *scopeDef {
 	out := &scopeDef{group: group}
 	c.scopes[s] = out
 	for _, n := range s.nodes {
-		m := &node{Stage: n.Stage, scope: out, work: n.work, key: n.key}
+		m := &node{Stage: n.Stage, scope: out, work: n.work, key: n.key, checkOut: n.checkOut, open: n.open}
 		if group != nil {
 			m.ID = group.ID + "/" + localID(n)
 		}

@@ -115,6 +115,9 @@ func (m *machine) handle(in *input) bool {
 func (m *machine) result(in *input) {
 	i, s := in.stage, &m.r.Stages[in.stage]
 	switch {
+	case s.Override != nil:
+		s.Unknown = in.unknown
+		m.settleOverride(i, in.failure == nil && in.skip == "")
 	case in.skip != "":
 		m.end(i, StageSkipped, in.skip)
 	case in.failure != nil && (s.Phase == phaseStop || s.Phase == phaseAbort):
@@ -133,6 +136,8 @@ func (m *machine) aborted(in *input) {
 	s := &m.r.Stages[in.stage]
 	s.Unknown = in.unknown
 	switch {
+	case s.Override != nil:
+		m.settleOverride(in.stage, false)
 	case s.Failure != nil && s.Failure.Timeout && m.v.halted(m.r, in.stage) == "":
 		m.attemptFailed(in.stage, *s.Failure, 0)
 	case s.Failure != nil && s.Failure.Timeout:
@@ -153,7 +158,7 @@ func (m *machine) attemptFailed(i int, f Failure, after time.Duration) {
 		m.end(i, StageFailed, "")
 		return
 	}
-	s.Due = m.now.Add(max(n.Retry.wait(m.r.ID, s.ID, s.Attempt), after))
+	s.Due = m.clock().Add(max(n.Retry.wait(m.r.ID, s.ID, s.Attempt), after))
 	if !s.Deadline.IsZero() && s.Due.After(s.Deadline) {
 		m.end(i, StageFailed, "")
 		return

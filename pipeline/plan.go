@@ -102,6 +102,7 @@ type Stage struct {
 	Timeout     time.Duration `json:"timeout,omitempty"`
 	Deadline    time.Duration `json:"deadline,omitempty"`
 	Tolerance   time.Duration `json:"tolerance,omitempty"`
+	Window      *Window       `json:"window,omitempty"` // it may begin only then
 	Gate        *Gate         `json:"gate,omitempty"`
 	Wait        time.Duration `json:"wait,omitempty"`
 	MaxParallel int           `json:"maxParallel,omitempty"`

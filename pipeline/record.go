@@ -56,8 +56,9 @@ const (
 	phaseStop    phase = "stop"    // a task must end
 	phaseBackoff phase = "backoff" // until due
 	phaseGate    phase = "gate"
-	phaseWait    phase = "wait"  // until due
-	phaseGroup   phase = "group" // its stages run
+	phaseWindow  phase = "window" // until due, at the earliest
+	phaseWait    phase = "wait"   // until due
+	phaseGroup   phase = "group"  // its stages run
 )
 
 // record is the one document of an execution.
@@ -125,6 +126,7 @@ type stageRec struct {
 	Votes    []Vote                     `json:"votes,omitempty"`
 	Steps    map[string]json.RawMessage `json:"steps,omitempty"`
 	Undo     *undoRec                   `json:"undo,omitempty"`
+	Override *Override                  `json:"override,omitempty"`
 	History  []Past                     `json:"history,omitempty"`
 
 	extra map[string]json.RawMessage

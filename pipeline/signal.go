@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -19,6 +20,19 @@ const (
 	// generation, in an execution that has ended. What came before keeps its
 	// output, but what has been undone runs again, too.
 	SignalRestart SignalKind = "restart"
+	// SignalSkip ends Stage as skipped, whether it has begun or not. What runs of it
+	// is stopped first, an effect aborted. It needs a Reason, and an
+	// Options.Authorize that allows it.
+	SignalSkip SignalKind = "skip"
+	// SignalForce ends Stage as succeeded, with Output as its output: the actor
+	// vouches for what has happened. What runs of it is stopped first, an effect
+	// aborted. In an execution that has ended, it restarts what is behind Stage.
+	// It needs a Reason, and an Options.Authorize that allows it. Forced on a gate,
+	// it stands for the quorum.
+	SignalForce SignalKind = "force"
+	// SignalBegin lets Stage, which waits for its window, begin at once. It needs a
+	// Reason, and an Options.Authorize that allows it.
+	SignalBegin SignalKind = "begin"
 )
 
 // Signal is a decision from outside.
@@ -33,6 +47,9 @@ type Signal struct {
 	// Generation is the generation of the gate that the decision is about; 0 means
 	// the current one. A decision about an older generation is refused.
 	Generation int `json:"generation,omitempty"`
+	// Output is the output of a stage whose success is forced. It must decode as the
+	// stage's type without unknown fields, and pass its Validate() error if it has one.
+	Output json.RawMessage `json:"output,omitempty"`
 }
 
 // SignalError says why a signal was refused. Nothing has changed then.
@@ -66,7 +83,7 @@ func (m *machine) signal(s *Signal) (bool, error) {
 	if slices.Contains(m.r.Signals, s.ID) {
 		return false, nil
 	}
-	if m.r.Status.Final() && s.Kind != SignalRestart {
+	if m.r.Status.Final() && s.Kind != SignalRestart && s.Kind != SignalForce {
 		return m.refuse(s, ErrFinished, "the execution has ended: it %s", m.r.Status)
 	}
 	var changed bool
@@ -88,6 +105,10 @@ func (m *machine) signal(s *Signal) (bool, error) {
 		}
 	case SignalRestart:
 		changed, err = m.restart(s)
+	case SignalBegin:
+		changed, err = m.beginNow(s)
+	case SignalSkip, SignalForce:
+		changed, err = m.override(s)
 	default:
 		return m.refuse(s, ErrInvalid, "unknown kind of signal")
 	}

@@ -32,11 +32,11 @@ type Snapshot struct {
 type StageSnapshot struct {
 	ID         string      `json:"id"`
 	Status     StageStatus `json:"status"`
-	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, wait or group
+	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait or group
 	Generation int         `json:"generation"`
 	Attempt    int         `json:"attempt,omitempty"`
 	Key        string      `json:"key"`
-	Detail     string      `json:"detail,omitempty"` // the newest progress
+	Detail     string      `json:"detail,omitempty"` // the newest progress, or why its window is closed
 	Reason     string      `json:"reason,omitempty"` // why it was skipped, stopped or cancelled
 	Failure    *Failure    `json:"failure,omitempty"`
 	// Unknown says that the outcome could not be found out: the effect may have
@@ -45,12 +45,13 @@ type StageSnapshot struct {
 	Undo     StageStatus     `json:"undo,omitempty"`
 	Started  time.Time       `json:"started,omitzero"`
 	Ended    time.Time       `json:"ended,omitzero"`
-	Due      time.Time       `json:"due,omitzero"`      // when the wait or the backoff ends
+	Due      time.Time       `json:"due,omitzero"`      // when the wait or the backoff ends, or the window opens
 	Deadline time.Time       `json:"deadline,omitzero"` // when the stage fails at the latest
 	Output   json.RawMessage `json:"output,omitempty"`
 	Handle   json.RawMessage `json:"handle,omitempty"`
 	Votes    []Vote          `json:"votes,omitempty"`
-	History  []Past          `json:"history,omitempty"` // earlier generations
+	Override *Override       `json:"override,omitempty"` // who skipped it or forced its success
+	History  []Past          `json:"history,omitempty"`  // earlier generations
 }
 
 // Stage returns the stage with this id.
@@ -112,7 +113,7 @@ func (r *record) snapshot() Snapshot {
 			ID: st.ID, Status: st.Status, Activity: string(st.Phase), Generation: st.Gen, Attempt: st.Attempt,
 			Key: r.key(i), Detail: st.Detail, Reason: st.Reason, Failure: st.Failure, Unknown: st.Unknown,
 			Started: st.Started, Ended: st.Ended, Due: st.Due, Deadline: st.Deadline, Output: st.Output,
-			Handle: st.Handle, Votes: st.Votes, History: st.History,
+			Handle: st.Handle, Votes: st.Votes, Override: st.Override, History: st.History,
 		}
 		if st.Undo != nil {
 			s.Stages[i].Undo = st.Undo.Status
@@ -176,6 +177,9 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 
 // Signal implements Engine.
 func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
+	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce || s.Kind == SignalBegin; overrides && e.o.Authorize == nil {
+		return &SignalError{Execution: id, Signal: s, Problem: "nobody may; set Options.Authorize to say who may", Err: ErrForbidden}
+	}
 	if e.o.Authorize != nil {
 		now, err := e.Get(ctx, id)
 		if err != nil {

@@ -149,6 +149,35 @@ func (r *Run[O]) Resume(ctx context.Context, actor, reason string) error {
 	return r.engine.Signal(ctx, r.id, Signal{ID: "resume/" + newWriterID(), Kind: SignalResume, Actor: actor, Reason: reason})
 }
 
+// Skip ends a stage as skipped; see SignalSkip.
+func (r *Run[O]) Skip(ctx context.Context, stage, actor, reason string) error {
+	return r.override(ctx, Signal{Kind: SignalSkip, Stage: stage, Actor: actor, Reason: reason})
+}
+
+// Force ends a stage as succeeded with the given output, which is encoded as JSON;
+// nil stands for none, as of gates and waits. See SignalForce.
+func (r *Run[O]) Force(ctx context.Context, stage string, output any, actor, reason string) error {
+	s := Signal{Kind: SignalForce, Stage: stage, Actor: actor, Reason: reason}
+	if output != nil {
+		raw, err := json.Marshal(output)
+		if err != nil {
+			return fmt.Errorf("execution %q: output of stage %q: %w", r.id, stage, err)
+		}
+		s.Output = raw
+	}
+	return r.override(ctx, s)
+}
+
+func (r *Run[O]) override(ctx context.Context, s Signal) error {
+	s.ID = string(s.Kind) + "/" + newWriterID()
+	return r.engine.Signal(ctx, r.id, s)
+}
+
+// Begin lets a stage that waits for its window begin at once; see SignalBegin.
+func (r *Run[O]) Begin(ctx context.Context, stage, actor, reason string) error {
+	return r.decide(ctx, SignalBegin, stage, actor, reason)
+}
+
 // Restart runs a stage and everything behind it again, in an execution that has
 // ended; see SignalRestart.
 func (r *Run[O]) Restart(ctx context.Context, stage, actor, reason string) error {

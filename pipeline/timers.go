@@ -81,6 +81,10 @@ func (m *machine) timer(i int) bool {
 	case !paused && s.Phase == phaseBackoff && past(s.Due):
 		s.Failure = nil
 		m.begin(i)
+	case !paused && s.Phase == phaseWindow && past(s.Due):
+		if m.opens(i) {
+			m.start(i)
+		}
 	case !paused && s.Phase == phaseWait && past(s.Due):
 		s.Output = []byte("null")
 		m.end(i, StageSucceeded, "")
@@ -123,6 +127,15 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// clock is the time by which waits and deadlines are counted: it stands still
+// during a pause, whose length resume adds to what was reckoned by it.
+func (m *machine) clock() time.Time {
+	if m.r.Status == Paused {
+		return m.r.PausedAt
+	}
+	return m.now
+}
+
 // resume moves the times that do not count pauses by the length of the pause.
 func (m *machine) resume() {
 	d := m.now.Sub(m.r.PausedAt)
@@ -135,7 +148,7 @@ func (m *machine) resume() {
 		if !s.Deadline.IsZero() {
 			s.Deadline = s.Deadline.Add(d)
 		}
-		if !s.Due.IsZero() {
+		if !s.Due.IsZero() && s.Phase != phaseWindow {
 			s.Due = s.Due.Add(d)
 		}
 	}

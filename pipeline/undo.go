@@ -69,7 +69,7 @@ func (m *machine) undone(in *input) bool {
 		u.Status = StageFailed
 		m.r.event(m.now, EventUndoFailed, s.ID, f.Message, "")
 	default:
-		u.Due = m.now.Add(spread(undoBackoff<<(u.Attempt-1), m.r.ID+s.ID))
+		u.Due = m.now.Add(max(spread(undoBackoff<<(u.Attempt-1), m.r.ID+s.ID), in.after))
 	}
 	s.Undo = &u
 	return true

@@ -109,6 +109,8 @@ func (n *node) may(p phase) bool {
 		return n.Type == TypeWait
 	case phaseGroup:
 		return n.body != nil
+	case phaseWindow:
+		return n.open != nil
 	}
 	return false
 }

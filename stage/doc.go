@@ -16,7 +16,7 @@
 // [Wait] for time; [Webhook] tells another system. [Each] and [Sub] repeat and nest.
 //
 // Every stage takes options: [After], [If], [Retry], [Timeout], [Deadline],
-// [OnFailure], [Always], [Tolerance].
+// [OnFailure], [Always], [Tolerance], [Window].
 //
 // # Guarantees
 //

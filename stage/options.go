@@ -56,6 +56,12 @@ func Deadline(d time.Duration) Option { return func(o *pipeline.StageOptions) { 
 // a pause before the stage fails with an unknown outcome; default 15 min.
 func Tolerance(d time.Duration) Option { return func(o *pipeline.StageOptions) { o.Tolerance = d } }
 
+// Window lets the stage begin only when w is open. Until then it waits, and its
+// Deadline does not run. A stage that has begun is not interrupted.
+func Window(w pipeline.Window) Option {
+	return func(o *pipeline.StageOptions) { o.Window = w }
+}
+
 func options(opts []Option) pipeline.StageOptions {
 	var o pipeline.StageOptions
 	for _, opt := range opts {

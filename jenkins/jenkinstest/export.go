@@ -17,7 +17,7 @@ type lazy func() any
 
 // export writes v as Jenkins' remote API does: _class always and first, the other fields as the pruner decides.
 func export(v any, p pruner, pretty bool) []byte {
-	e := exporter{pretty: pretty}
+	e := exporter{pretty: pretty, shapes: map[reflect.Type][]field{}}
 	e.value(reflect.ValueOf(v), p)
 	return e.buf.Bytes()
 }
@@ -26,6 +26,30 @@ type exporter struct {
 	buf    bytes.Buffer
 	pretty bool
 	indent int
+	shapes map[reflect.Type][]field // of the types met so far
+}
+
+// field is what the tags of a struct's field say.
+type field struct {
+	name      string
+	embedded  bool
+	omitEmpty bool
+	inline    bool
+	vis       string
+}
+
+func (e *exporter) shape(t reflect.Type) []field {
+	if s, known := e.shapes[t]; known {
+		return s
+	}
+	s := make([]field, t.NumField())
+	for i := range s {
+		f := t.Field(i)
+		name, opt, _ := strings.Cut(f.Tag.Get("json"), ",")
+		s[i] = field{name, f.Anonymous, opt == "omitempty", f.Tag.Get("inline") == "true", f.Tag.Get("vis")}
+	}
+	e.shapes[t] = s
+	return s
 }
 
 func (e *exporter) value(v reflect.Value, p pruner) {
@@ -78,16 +102,14 @@ func (e *exporter) fields(v reflect.Value, p pruner, first *bool) {
 }
 
 func (e *exporter) fieldsOf(v reflect.Value, p pruner, def int, first *bool) {
-	t := v.Type()
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if f.Anonymous {
-			e.fieldsOf(v.Field(i), p, def, first)
+	for i, f := range e.shape(v.Type()) {
+		fv := v.Field(i)
+		if f.embedded {
+			e.fieldsOf(fv, p, def, first)
 			continue
 		}
-		name, opt, _ := strings.Cut(f.Tag.Get("json"), ",")
-		fv := v.Field(i)
-		if opt == "omitempty" && fv.IsZero() {
+		name := f.name
+		if f.omitEmpty && fv.IsZero() {
 			continue
 		}
 		if name == "_class" {
@@ -97,7 +119,7 @@ func (e *exporter) fieldsOf(v reflect.Value, p pruner, def int, first *bool) {
 			}
 			continue
 		}
-		child, ok := p.accept(name, visibilityOf(f, def), f.Tag.Get("inline") == "true")
+		child, ok := p.accept(name, visibilityOf(f, def), f.inline)
 		if !ok {
 			continue
 		}
@@ -106,14 +128,13 @@ func (e *exporter) fieldsOf(v reflect.Value, p pruner, def int, first *bool) {
 	}
 }
 
-func visibilityOf(f reflect.StructField, def int) int {
-	tag := f.Tag.Get("vis")
-	if tag == "" {
+func visibilityOf(f field, def int) int {
+	if f.vis == "" {
 		return def
 	}
-	n, err := strconv.Atoi(tag)
+	n, err := strconv.Atoi(f.vis)
 	if err != nil {
-		panic("jenkinstest: field " + f.Name + ": vis tag " + tag)
+		panic("jenkinstest: field " + f.name + ": vis tag " + f.vis)
 	}
 	return n
 }

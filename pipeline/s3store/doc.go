@@ -55,6 +55,6 @@
 //
 // # Testing
 //
-// The tests run against a genuine server when GENNAKER_MINIO names its
-// endpoint.
+// The tests run against a genuine server when GENNAKER_MINIO names it, as in
+// "http://user:password@127.0.0.1:9000".
 package s3store

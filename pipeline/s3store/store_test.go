@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -26,21 +27,19 @@ import (
 	"github.com/gennaker/gennaker/pipeline/storetest"
 )
 
-// server returns the endpoint of a genuine server from GENNAKER_MINIO, whose
-// credentials are in MINIO_ROOT_USER and MINIO_ROOT_PASSWORD or MinIO's
-// defaults, and a bucket made for the test.
+// server returns the endpoint and the credentials of the genuine server that
+// GENNAKER_MINIO names, as in "http://user:password@127.0.0.1:9000", and a bucket
+// made for the test.
 func server(t *testing.T, versioned bool) s3store.Config {
-	endpoint := os.Getenv("GENNAKER_MINIO")
-	if endpoint == "" {
-		t.Skip("GENNAKER_MINIO does not name the endpoint of a MinIO server")
+	env := os.Getenv("GENNAKER_MINIO")
+	if env == "" {
+		t.Skip("GENNAKER_MINIO does not name a MinIO server")
 	}
-	get := func(name string) string {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
-		return "minioadmin"
-	}
-	creds := credentials.NewStaticV4(get("MINIO_ROOT_USER"), get("MINIO_ROOT_PASSWORD"), "")
+	u, err := url.Parse(env)
+	require.NoError(t, err)
+	password, _ := u.User.Password()
+	creds, endpoint := credentials.NewStaticV4(u.User.Username(), password, ""), u.Host
+	require.Equal(t, "http", u.Scheme, "the tests of the wire need a server without TLS")
 	client, err := minio.New(endpoint, &minio.Options{Creds: creds})
 	require.NoError(t, err)
 	bucket := "gennaker-" + strings.ToLower(rand.Text())

@@ -16,14 +16,12 @@ import (
 // The packages of the stores have tests that need a server; here they get one.
 func TestOwnTests(t *testing.T) {
 	minio := miniotest.Start(t)
+	minioEnv := []string{"GENNAKER_MINIO=http://" + miniotest.AccessKey + ":" + miniotest.SecretKey + "@" + minio.Addr()}
 	for name, env := range map[string][]string{
-		"pipeline/s3store": {
-			"GENNAKER_MINIO=" + minio.Addr(),
-			"MINIO_ROOT_USER=" + miniotest.AccessKey, "MINIO_ROOT_PASSWORD=" + miniotest.SecretKey,
-		},
+		"pipeline/s3store":    minioEnv,
 		"pipeline/redisstore": {"GENNAKER_REDIS=" + redistest.Start(t).Addr()},
 		"pipeline/pgstore":    {"GENNAKER_POSTGRES=" + pgtest.Start(t).URL("postgres")},
-		"artifact/s3artifact": {"GENNAKER_MINIO=http://" + miniotest.AccessKey + ":" + miniotest.SecretKey + "@" + minio.Addr()},
+		"artifact/s3artifact": minioEnv,
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, err := filepath.Abs("../../..")

@@ -1,0 +1,176 @@
+package evidence
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Types of the predicates that [Open] decodes. Those of this package are below its own address.
+const (
+	TypeProvenance = "https://slsa.dev/provenance/v1"
+	TypeSummary    = "https://slsa.dev/verification_summary/v1"
+	TypeTestResult = "https://in-toto.io/attestation/test-result/v0.1"
+	TypeSoak       = "https://github.com/gennaker/gennaker/artifact/evidence/soak/v1"
+	TypeApproval   = "https://github.com/gennaker/gennaker/artifact/evidence/approval/v1"
+	TypeCanary     = "https://github.com/gennaker/gennaker/artifact/evidence/canary/v1"
+)
+
+// Results of a [TestResult] and a [Summary].
+const (
+	Passed = "PASSED"
+	Warned = "WARNED" // passed, with warnings
+	Failed = "FAILED"
+)
+
+// TestResult is in-toto's test-result predicate: one run of a test suite.
+type TestResult struct {
+	Result string `json:"result"` // Passed, Warned or Failed
+	// Configuration is what was run. The name of the first entry is the name of the suite, which rules ask for; its annotation
+	// "finishedOn" is when the run ended, in RFC 3339. [NewTestResult] fills it in.
+	Configuration []Resource `json:"configuration"`
+	URL           string     `json:"url,omitempty"`
+	PassedTests   []string   `json:"passedTests,omitempty"`
+	WarnedTests   []string   `json:"warnedTests,omitempty"`
+	FailedTests   []string   `json:"failedTests,omitempty"`
+}
+
+const finishedOn = "finishedOn"
+
+// NewTestResult returns the result of a suite's run that ended at a time.
+func NewTestResult(suite, result string, at time.Time) TestResult {
+	return TestResult{Result: result, Configuration: []Resource{{
+		Name: suite, Annotations: map[string]string{finishedOn: at.UTC().Format(time.RFC3339Nano)},
+	}}}
+}
+
+// Type implements [Predicate].
+func (TestResult) Type() string { return TypeTestResult }
+
+// Validate implements [Predicate].
+func (t TestResult) Validate() error {
+	switch {
+	case t.Result != Passed && t.Result != Warned && t.Result != Failed:
+		return fmt.Errorf("test result %q; want PASSED, WARNED or FAILED", clip(t.Result))
+	case t.Suite() == "":
+		return errors.New("test result whose configuration names no suite")
+	}
+	return nil
+}
+
+// Suite returns the name of the suite.
+func (t TestResult) Suite() string {
+	if len(t.Configuration) == 0 {
+		return ""
+	}
+	return t.Configuration[0].Name
+}
+
+// Finished returns when the run ended, or the zero time if the statement does not say it.
+func (t TestResult) Finished() time.Time {
+	if len(t.Configuration) == 0 {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339Nano, t.Configuration[0].Annotations[finishedOn])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// Soak says that a set ran in an environment, verified, without interruption.
+type Soak struct {
+	Environment string    `json:"environment"`
+	Since       time.Time `json:"since"`
+	Until       time.Time `json:"until"`
+}
+
+// Type implements [Predicate].
+func (Soak) Type() string { return TypeSoak }
+
+// Validate implements [Predicate].
+func (s Soak) Validate() error {
+	switch {
+	case s.Environment == "":
+		return errors.New("soak without an environment")
+	case s.Since.IsZero() || s.Until.Before(s.Since):
+		return errors.New("soak that does not end after it has begun")
+	}
+	return nil
+}
+
+// Approval is one person's decision about a set and an environment.
+type Approval struct {
+	Environment string    `json:"environment"`
+	Approver    string    `json:"approver"`
+	Approved    bool      `json:"approved"` // false is a rejection
+	Reason      string    `json:"reason,omitempty"`
+	At          time.Time `json:"at"`
+	// Execution is the pipeline execution in which the decision was made, if it was.
+	Execution string `json:"execution,omitempty"`
+}
+
+// Type implements [Predicate].
+func (Approval) Type() string { return TypeApproval }
+
+// Validate implements [Predicate].
+func (a Approval) Validate() error {
+	if a.Environment == "" || a.Approver == "" || a.At.IsZero() {
+		return errors.New("approval without an environment, an approver or a time")
+	}
+	return nil
+}
+
+// Canary is what the analysis of a canary found.
+type Canary struct {
+	Environment string             `json:"environment"`
+	Outcome     string             `json:"outcome"` // "pass", "fail" or "no data"
+	Reason      string             `json:"reason,omitempty"`
+	Metrics     map[string]float64 `json:"metrics,omitempty"`
+	At          time.Time          `json:"at"`
+}
+
+// Type implements [Predicate].
+func (Canary) Type() string { return TypeCanary }
+
+// Validate implements [Predicate].
+func (c Canary) Validate() error {
+	switch {
+	case c.Environment == "" || c.At.IsZero():
+		return errors.New("canary verdict without an environment or a time")
+	case c.Outcome != "pass" && c.Outcome != "fail" && c.Outcome != "no data":
+		return fmt.Errorf("canary outcome %q; want \"pass\", \"fail\" or \"no data\"", clip(c.Outcome))
+	}
+	return nil
+}
+
+// parsePredicate decodes the predicates of this package. Others are nil: they are verified, but nothing reads them.
+func parsePredicate(s Statement) (Predicate, error) {
+	switch s.PredicateType {
+	case TypeProvenance:
+		return predicate[Provenance](s.Predicate)
+	case TypeSummary:
+		return predicate[Summary](s.Predicate)
+	case TypeTestResult:
+		return predicate[TestResult](s.Predicate)
+	case TypeSoak:
+		return predicate[Soak](s.Predicate)
+	case TypeApproval:
+		return predicate[Approval](s.Predicate)
+	case TypeCanary:
+		return predicate[Canary](s.Predicate)
+	}
+	return nil, nil
+}
+
+func predicate[P Predicate](raw json.RawMessage) (Predicate, error) {
+	var p P
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return nil, malformed("predicate %s: %v", p.Type(), err)
+	}
+	if err := p.Validate(); err != nil {
+		return nil, malformed("predicate %s: %v", p.Type(), err)
+	}
+	return p, nil
+}
