@@ -22,6 +22,8 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 	switch a.Op {
 	case strategy.OpCreate:
 		err = t.createVersion(ctx, a)
+	case strategy.OpCopy:
+		err = t.copyVersion(ctx, a)
 	case strategy.OpScale:
 		err = t.scale(ctx, a)
 	case strategy.OpRoute:
@@ -79,7 +81,10 @@ func (t *target) createVersion(ctx context.Context, a strategy.Action) error {
 	}
 	setAnnotation(u, AnnotationSet, t.h.Set.Digest().String())
 	t.annotate(u, a.Stamp)
-	return t.write(ctx, u)
+	if err := t.write(ctx, u); err != nil {
+		return err
+	}
+	return t.prepareTrack(ctx, a.Version)
 }
 
 // write applies a configuration under the App's field manager.
@@ -136,6 +141,9 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 	if a.Front != strategy.FrontLive {
 		return stage.Permanent(fmt.Errorf("front %q: %w: there is no such Service", a.Front, ErrInvalid))
 	}
+	if t.app.Router != nil && splits(a.Route) {
+		return t.divide(ctx, a)
+	}
 	for _, f := range t.r.fronts {
 		selector, err := t.selector(f, a.Route)
 		if err != nil {
@@ -146,6 +154,9 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 			return err
 		}
 		t.s.saw(out)
+	}
+	if t.app.Router != nil && len(t.r.fronts) > 0 {
+		return t.unite(ctx, a)
 	}
 	return nil
 }

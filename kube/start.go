@@ -35,7 +35,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
-	if err := strategy.Supports(&target{}, s); err != nil {
+	if err := a.Supports(s); err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
 	r, err := a.render(c, in.Set)
@@ -125,6 +125,9 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered) error {
 		return err
 	}
 	if err := note(a.surveyAutoscalers(ctx, h, r)); err != nil {
+		return err
+	}
+	if err := note(a.surveyRouter(ctx, h, r)); err != nil {
 		return err
 	}
 	return errors.Join(errs...)

@@ -39,7 +39,7 @@ func (v *view) traffic() strategy.Traffic {
 		// No front exists yet: it leads nowhere, and that is settled.
 		t.Accepted = true
 	}
-	return t
+	return v.split(t)
 }
 
 func find(list []*unstructured.Unstructured, name string) *unstructured.Unstructured {

@@ -107,6 +107,9 @@ func (e *encoder) stage(s *stageRec) {
 	if len(s.Votes) > 0 {
 		e.raw("votes", mustJSON(s.Votes))
 	}
+	if len(s.Told) > 0 {
+		e.raw("told", mustJSON(s.Told))
+	}
 	if len(s.Steps) > 0 {
 		e.raw("steps", mustJSON(s.Steps))
 	}

@@ -14,6 +14,9 @@ type Driver struct {
 	// Judge answers the questions of strategies with an Analysis. Nil means that
 	// there is none: such a rollout goes back.
 	Judge Judge
+	// Wake, if it is not nil, makes Poll return soon after it is closed: somebody
+	// has a signal for the rollout.
+	Wake <-chan struct{}
 	// Decode finds the strategy that a journal records; nil means Decode of this
 	// package. Set it to use a strategy of your own.
 	Decode func(Spec) (Strategy, error)

@@ -43,10 +43,43 @@ func (d Driver) wait(ctx context.Context, st Status) bool {
 		inner, cancel = context.WithDeadline(ctx, st.Until)
 	}
 	defer cancel()
+	defer d.awake(&inner)()
 	if err := d.Target.Wait(inner, st.Seen); err != nil && inner.Err() == nil {
 		pause(inner, retryAfter)
 	}
-	return ctx.Err() == nil
+	return ctx.Err() == nil && !woken(d.Wake)
+}
+
+// awake makes ctx end when Wake is closed. The function that it returns ends the
+// goroutine and waits for it.
+func (d Driver) awake(ctx *context.Context) func() {
+	if d.Wake == nil {
+		return func() {}
+	}
+	inner, cancel := context.WithCancel(*ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-d.Wake:
+			cancel()
+		case <-inner.Done():
+		}
+	}()
+	*ctx = inner
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func woken(wake <-chan struct{}) bool {
+	select {
+	case <-wake: // never for nil
+		return true
+	default:
+		return false
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {
