@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"pipeline/s3store":      {module + "pipeline", "github.com/minio/minio-go/v7/..."},
 	"pipeline/redisstore":   {module + "pipeline", "github.com/redis/go-redis/v9/..."},
 	"pipeline/pgstore":      {module + "pipeline", "github.com/jackc/pgx/v5/..."},
-	"stage":                 {module + "pipeline", module + "strategy", module + "artifact"},
+	"stage":                 {module + "pipeline", module + "strategy", module + "artifact", module + "artifact/evidence", module + "artifact/promotion"},
 	"strategy":              {},
 	"strategy/strategytest": {module + "strategy"},
 	"artifact":              {module + "artifact/driver"},
@@ -35,10 +35,12 @@ var mayImport = map[string][]string{
 	// Evidence and the rules of promotion are the larger half of what package artifact is for. They are packages of their own so
 	// that a program which only names and stores artifacts does not see them; like their parent they need the standard library alone.
 	"artifact/evidence":      {module + "artifact"},
+	"artifact/promotion":     {module + "artifact", module + "artifact/evidence"},
 	"artifact/artifacttest":  {module + "artifact", module + "artifact/driver"},
 	"artifact/memartifact":   {module + "artifact", module + "artifact/driver"},
 	"artifact/dirartifact":   {module + "artifact", module + "artifact/driver"},
 	"artifact/s3artifact":    {module + "artifact", module + "artifact/driver", "github.com/minio/minio-go/v7/..."},
+	"artifact/ociartifact":   {module + "artifact", module + "artifact/driver", "oras.land/oras-go/v2/...", "github.com/opencontainers/..."},
 	"kube":                   {module + "pipeline", module + "stage", module + "strategy", module + "artifact", "k8s.io/...", "sigs.k8s.io/yaml"},
 	"kube/kustomize":         {module + "kube", "sigs.k8s.io/kustomize/..."},
 	"kube/kubetest":          {"k8s.io/...", "sigs.k8s.io/structured-merge-diff/v6/...", "sigs.k8s.io/yaml", "gopkg.in/evanphx/json-patch.v4", "sigs.k8s.io/json"},

@@ -9,9 +9,10 @@
 // compared by one string. [ParseReference] and [Image] read image references by the distribution grammar; an image
 // becomes an artifact only when its reference carries a digest, because a tag can be moved after it was verified.
 //
-// A [Store] keeps content by its digest, and sets by theirs, in memory (memartifact), in a folder (dirartifact) or elsewhere: it
-// is a portable type over a small driver.Driver, and the suite in artifacttest holds every backend to one contract. [Store.Copy]
-// moves content from one store to another. [Verify] is the one place where content is held to its digest, on the way in and out.
+// A [Store] keeps content by its digest, and sets by theirs, in memory (memartifact), in a folder (dirartifact), in a bucket
+// (s3artifact) or at an OCI registry (ociartifact): it is a portable type over a small driver.Driver, and the suite in
+// artifacttest holds every backend to one contract. [Store.Copy] moves content from one store to another. [Verify] is the one
+// place where content is held to its digest, on the way in and out.
 //
 // # Guarantees
 //

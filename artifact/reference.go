@@ -107,6 +107,12 @@ func (r Reference) WithoutTag() Reference {
 	return r
 }
 
+// WithoutDigest returns r without its digest.
+func (r Reference) WithoutDigest() Reference {
+	r.digest = ""
+	return r
+}
+
 // MarshalText implements [encoding.TextMarshaler].
 func (r Reference) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 

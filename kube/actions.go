@@ -44,7 +44,7 @@ func final(err error) error {
 	case err == nil || stage.IsPermanent(err):
 		return err
 	case errors.As(err, &unknown), errors.As(err, &conflict), errors.Is(err, ErrInvalid), errors.Is(err, ErrUnbound),
-		errors.Is(err, ErrDrift), errors.Is(err, ErrStale), errors.Is(err, ErrTooLarge), refusal(err):
+		errors.Is(err, ErrDrift), errors.Is(err, ErrStale), errors.Is(err, ErrTooLarge), errors.Is(err, ErrServing), refusal(err):
 		return stage.Permanent(err)
 	}
 	return err
@@ -109,6 +109,8 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 	}
 	if a.Replicas > 0 {
 		list = list[:1]
+	} else if err := t.guard(ctx, a.Version); err != nil {
+		return err
 	}
 	for _, d := range list {
 		out, err := t.app.Cluster.patch(ctx, objectOf(d), map[string]any{

@@ -46,6 +46,13 @@ type App struct {
 	// Timeout is how long the objects beside the workload may take to become ready. The workload has the strategy's
 	// deadlines. Default DefaultTimeout.
 	Timeout time.Duration
+	// Recreate lists kinds, such as "Job", whose objects are deleted and made anew when a change of an immutable field
+	// asks for it; without it that is an *ImmutableError. The pods of a StatefulSet stay if its selector does. Kinds
+	// that hold data, the workload itself and its Services are never recreated.
+	Recreate []string
+	// Prune deletes, once a release has succeeded, what an earlier release of this App applied and the manifests do not
+	// hold any more; see AnnotationPrune. Namespaces, definitions and volumes are never deleted. Undo brings it back.
+	Prune bool
 	// Patience says how long evidence of a failure must stay.
 	Patience Patience
 	// History is how many Deployments of older versions red/black leaves behind without pods, for a quick way back.
@@ -92,6 +99,9 @@ func (a App) Validate() error {
 		if err := p.check(); err != nil {
 			bad("Images", "%v", err)
 		}
+	}
+	if err := a.checkRecreate(); err != nil {
+		bad("Recreate", "%v", err)
 	}
 	return errors.Join(append(errs, a.Manifests.Err())...)
 }

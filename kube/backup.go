@@ -1,13 +1,10 @@
 package kube
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -48,17 +45,36 @@ func (a App) backUp(ctx context.Context, h *Handle, u *unstructured.Unstructured
 	if err != nil {
 		return err
 	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	if _, err := w.Write(data); err != nil {
+	return a.keep(ctx, h, ref, data)
+}
+
+// backUpWhole keeps a ConfigMap or Secret that is about to be deleted. One that
+// is gone was kept before.
+func (a App) backUpWhole(ctx context.Context, h *Handle, w Write) error {
+	ref := a.backupRef(w.Object, w.Backup)
+	if have, err := a.Cluster.get(ctx, ref); err != nil || have != nil {
 		return err
 	}
-	if err := w.Close(); err != nil {
+	live, err := a.Cluster.get(ctx, w.Object)
+	if err != nil || live == nil {
+		return err
+	}
+	data, err := json.Marshal(portable(live).Object)
+	if err != nil {
+		return fmt.Errorf("%s: encode: %w", w.Object, err)
+	}
+	return a.keep(ctx, h, ref, data)
+}
+
+// keep writes a backup.
+func (a App) keep(ctx context.Context, h *Handle, ref Object, data []byte) error {
+	packed, err := pack(data)
+	if err != nil {
 		return err
 	}
 	s := &unstructured.Unstructured{Object: map[string]any{
 		"type": "gennaker.dev/backup",
-		"data": map[string]any{"object": base64.StdEncoding.EncodeToString(packed.Bytes())},
+		"data": map[string]any{"object": base64.StdEncoding.EncodeToString(packed)},
 	}}
 	s.SetAPIVersion("v1")
 	s.SetKind("Secret")
@@ -81,13 +97,9 @@ func (a App) backedUp(ctx context.Context, o Object, name string) (json.RawMessa
 	if err != nil {
 		return nil, fmt.Errorf("%s: data.object: %w: it is not base64", objectOf(s), ErrInvalid)
 	}
-	r, err := gzip.NewReader(bytes.NewReader(packed))
+	data, err := unpack(packed)
 	if err != nil {
-		return nil, fmt.Errorf("%s: data.object: %w: it is not gzip", objectOf(s), ErrInvalid)
-	}
-	data, err := io.ReadAll(io.LimitReader(r, maxBackup))
-	if err != nil {
-		return nil, fmt.Errorf("%s: data.object: %w: it is cut off", objectOf(s), ErrInvalid)
+		return nil, fmt.Errorf("%s: data.object: %w", objectOf(s), err)
 	}
 	return data, nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 // claim is the ConfigMap "gennaker-NAME" beside the workload. It says which
@@ -21,9 +22,16 @@ type claim struct {
 	Ended   bool
 	Handle  string
 	Set     artifact.Set // what was released last
+	// Inventory lists what earlier releases applied and did not delete.
+	Inventory []Object
+	Plan      string // how to go on with the release without its program
+	Configs   bool   // there are ConfigMaps or Secrets versioned by content
 }
 
-const annotationEnded = Prefix + "ended"
+const (
+	annotationEnded   = Prefix + "ended"
+	annotationConfigs = Prefix + "configs"
+)
 
 func (a App) claimRef() Object {
 	return Object{APIVersion: "v1", Kind: "ConfigMap", Namespace: a.Namespace, Name: "gennaker-" + a.Name}
@@ -34,14 +42,22 @@ func (a App) readClaim(ctx context.Context) (claim, error) {
 	if err != nil || u == nil {
 		return claim{}, err
 	}
+	return parseClaim(u)
+}
+
+func parseClaim(u *unstructured.Unstructured) (claim, error) {
 	notes := u.GetAnnotations()
 	c := claim{
 		object: u, Release: notes[AnnotationRelease], Fence: version(notes[AnnotationFence]),
 		Ended: notes[annotationEnded] != "", Handle: str(u.Object, "data", "handle"),
+		Plan: str(u.Object, "binaryData", "plan"),
 	}
-	if text := str(u.Object, "data", "set"); text != "" {
-		if err := json.Unmarshal([]byte(text), &c.Set); err != nil {
-			return c, fmt.Errorf("%s: data.set: %w", a.claimRef(), err)
+	c.Configs = notes[annotationConfigs] != ""
+	for field, into := range map[string]any{"set": &c.Set, "inventory": &c.Inventory} {
+		if text := str(u.Object, "data", field); text != "" {
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				return c, fmt.Errorf("%s: data.%s: %w: %w", objectOf(u), field, ErrInvalid, err)
+			}
 		}
 	}
 	return c, nil
@@ -59,9 +75,13 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 		return fmt.Errorf("release %s: %w: its record has %d bytes, at most %d are kept; release large objects apart",
 			h.Key, ErrTooLarge, len(data), MaxRecord)
 	}
-	set, err := json.Marshal(c.Set)
-	if err != nil {
-		return fmt.Errorf("release %s: encode set: %w", h.Key, err)
+	content := map[string]any{"handle": string(data)}
+	for field, v := range map[string]any{"set": c.Set, "inventory": c.Inventory} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("release %s: encode %s: %w", h.Key, field, err)
+		}
+		content[field] = string(text)
 	}
 	ref := a.claimRef()
 	u := &unstructured.Unstructured{Object: map[string]any{}}
@@ -78,11 +98,19 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 	setAnnotation(u, AnnotationFence, strconv.FormatUint(h.Fence, 10))
 	notes := u.GetAnnotations()
 	delete(notes, annotationEnded)
+	delete(notes, annotationConfigs)
+	if h.Configs {
+		notes[annotationConfigs] = "true"
+	}
 	if ended {
 		notes[annotationEnded] = string(h.Journal.Outcome)
 	}
 	u.SetAnnotations(notes)
-	u.Object["data"] = map[string]any{"handle": string(data), "set": string(set)}
+	u.Object["data"] = content
+	delete(u.Object, "binaryData")
+	if c.Plan != "" && !ended {
+		u.Object["binaryData"] = map[string]any{"plan": c.Plan}
+	}
 	if c.object == nil {
 		var there bool
 		if _, there, err = a.Cluster.create(ctx, u, a.owner()); there {
@@ -94,13 +122,23 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 	return err
 }
 
-// endClaim notes that the release has ended, if it still holds the claim.
-func (a App) endClaim(ctx context.Context, h *Handle, set artifact.Set) error {
+// endClaim notes that the release has ended, if it still holds the claim: with
+// what it released, or with what was there before.
+func (a App) endClaim(ctx context.Context, h *Handle, r *rendered) error {
 	c, err := a.holding(ctx, h)
 	if err != nil {
 		return err
 	}
-	c.Set = set
+	if h.Journal.Outcome == strategy.Succeeded {
+		c.Set, c.Inventory = h.Set, merged(c.Inventory, h.Pruned, r.inventory())
+	} else {
+		c.Set = h.Previous
+		for _, w := range h.Pruned {
+			if !holds(c.Inventory, w.Object) {
+				c.Inventory = append(c.Inventory, w.Object)
+			}
+		}
+	}
 	return a.writeClaim(ctx, c, h, true)
 }
 
@@ -122,8 +160,26 @@ func (a App) holding(ctx context.Context, h *Handle) (claim, error) {
 func (a App) takeOver(ctx context.Context, h *Handle, fence uint64) error {
 	h.Fence = max(h.Fence, fence)
 	c, err := a.holding(ctx, h)
-	if err != nil || c.Fence == h.Fence {
+	if err != nil {
 		return err
 	}
+	if c.Ended && h.Phase != Done {
+		// Somebody has brought it to its end meanwhile, see Recover.
+		return a.adopt(c, h)
+	}
+	if c.Fence == h.Fence {
+		return nil
+	}
 	return a.writeClaim(ctx, c, h, c.Ended)
+}
+
+// adopt takes over the end of a release that the claim tells of.
+func (a App) adopt(c claim, h *Handle) error {
+	final, err := a.decodeHandle(c)
+	if err != nil {
+		return err
+	}
+	final.Fence = h.Fence
+	*h = final
+	return nil
 }

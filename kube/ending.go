@@ -135,7 +135,7 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if held.Release != h.Key || held.Ended {
 		return nil // it has ended, and perhaps others have come since
 	}
-	return a.back(c, &h, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
+	return a.turnBack(c, &h, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
 }
 
 // Undo restores what was there before a release that has succeeded, as long as
@@ -152,6 +152,9 @@ func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) erro
 		if err != nil || !ok {
 			return err
 		}
+		if found.Phase == Done && found.Journal.Outcome != strategy.Succeeded && found.Journal.Restored {
+			return nil // it has been turned back already
+		}
 		h = found
 	}
 	held, err := a.readClaim(c)
@@ -162,17 +165,29 @@ func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) erro
 		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
 	}
 	h.TakenBack = false
-	return a.back(c, &h, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
+	return a.turnBack(c, &h, out == nil && h.Journal.Outcome == "", strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
 }
 
-// back drives a release to its baseline. It needs no journal on the way: what
-// the strategy does to go back it derives from what it sees.
-func (a App) back(c *stage.Ctx, h *Handle, signal strategy.Signal) error {
+// turnBack drives a release to its baseline. lost says that its journal is, so
+// that what it wrote must be found out from the cluster.
+func (a App) turnBack(c *stage.Ctx, h *Handle, lost bool, signal strategy.Signal) error {
 	rel, err := a.attach(c, h)
 	if err != nil {
 		return final(err)
 	}
 	defer rel.target.s.rest(true)
+	if lost {
+		if err := rel.recovered(c); err != nil {
+			return final(err)
+		}
+	}
+	return rel.back(c, signal)
+}
+
+// back drives a release to its baseline. What the strategy does on the way it
+// derives from what it sees.
+func (rel *release) back(c *stage.Ctx, signal strategy.Signal) (err error) {
+	a, h := rel.app, rel.h
 	if h.Journal.Outcome == strategy.Succeeded {
 		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
 	}
@@ -190,18 +205,16 @@ func (a App) back(c *stage.Ctx, h *Handle, signal strategy.Signal) error {
 			return context.Cause(c)
 		}
 		if err != nil {
-			c.Progress("going back: %v", err)
-			timer := time.NewTimer(time.Second)
-			select {
-			case <-c.Done():
-			case <-timer.C:
+			if errors.Is(err, ErrStale) {
+				return stage.Permanent(err)
 			}
-			timer.Stop()
+			c.Progress("going back: %v", err)
+			pause(c, time.Second)
 			continue
 		}
 		c.Progress("%s", st.Detail())
 	}
-	if err := a.endClaim(c, h, h.Previous); err != nil && !errors.Is(err, ErrStale) {
+	if err := a.endClaim(c, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
 		return err
 	}
 	if !h.Journal.Restored {

@@ -21,6 +21,8 @@ var (
 	ErrStale = errors.New("taken over by another process")
 	// ErrDrift says that a target changed under the release, or differs from its baseline after a rollback.
 	ErrDrift = errors.New("differs from what was recorded")
+	// ErrServing says that traffic still reaches what was to be removed.
+	ErrServing = errors.New("it serves traffic")
 	// ErrTooLarge says that a release record would exceed MaxRecord.
 	ErrTooLarge = errors.New("too large")
 )
@@ -194,7 +196,7 @@ func objectError(op string, o Object, err error) error {
 	if c := conflictsOf(err); len(c) > 0 {
 		return &ConflictError{Object: o, Conflicts: c}
 	}
-	e := &ObjectError{Op: op, Object: o, Err: err}
+	e := &ObjectError{Op: op, Object: o, Err: permission(err)}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
 		d := status.Status().Details
@@ -203,8 +205,6 @@ func objectError(op string, o Object, err error) error {
 			e.Hint = "create the namespace or add it to the manifests"
 		case apierrors.IsUnauthorized(err):
 			e.Hint = "check the credentials"
-		case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "cannot "):
-			e.Hint = "grant the permission; the package documentation lists what is needed"
 		}
 	}
 	if o.Kind == "Secret" && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) {

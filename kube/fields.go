@@ -161,7 +161,7 @@ func whole(v any) any {
 // returns values.
 func differences(a, b any) []string {
 	var out []string
-	walkDiff("", a, b, &out)
+	walkFields("", a, b, func(path string, _, _ any) { out = append(out, path) })
 	slices.Sort(out)
 	if len(out) > 10 {
 		out = out[:10]
@@ -169,7 +169,9 @@ func differences(a, b any) []string {
 	return out
 }
 
-func walkDiff(path string, a, b any, out *[]string) {
+// walkFields calls f for each path in which a and b differ, as deep as both
+// have the same shape; nil stands for what is absent.
+func walkFields(path string, a, b any, f func(path string, a, b any)) {
 	switch x := a.(type) {
 	case map[string]any:
 		y, ok := b.(map[string]any)
@@ -177,11 +179,11 @@ func walkDiff(path string, a, b any, out *[]string) {
 			break
 		}
 		for k := range x {
-			walkDiff(path+"."+k, x[k], y[k], out)
+			walkFields(path+"."+k, x[k], y[k], f)
 		}
 		for k := range y {
 			if _, ok := x[k]; !ok {
-				*out = append(*out, path+"."+k)
+				f(path+"."+k, nil, y[k])
 			}
 		}
 		return
@@ -191,12 +193,12 @@ func walkDiff(path string, a, b any, out *[]string) {
 			break
 		}
 		for i := range x {
-			walkDiff(fmt.Sprintf("%s[%d]", path, i), x[i], y[i], out)
+			walkFields(fmt.Sprintf("%s[%d]", path, i), x[i], y[i], f)
 		}
 		return
 	}
 	if !reflect.DeepEqual(a, b) {
-		*out = append(*out, path)
+		f(path, a, b)
 	}
 }
 

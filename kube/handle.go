@@ -56,6 +56,8 @@ type Handle struct {
 	Fronts      []Front  `json:"fronts,omitempty"`
 	Before      []Write  `json:"before,omitempty"`
 	After       []Write  `json:"after,omitempty"`
+	Pruned      []Write  `json:"pruned,omitempty"`  // objects of earlier releases that this one deletes
+	Configs     bool     `json:"configs,omitempty"` // the App has or had ConfigMaps or Secrets versioned by content
 
 	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
@@ -79,15 +81,19 @@ type Front struct {
 }
 
 // Write is an object that a release writes beside the workload, and its
-// inverse. An object without Inverse and Backup did not exist.
+// inverse. An object without Inverse, Former and Backup did not exist.
 type Write struct {
 	Object  Object          `json:"object"`
 	UID     types.UID       `json:"uid,omitempty"`     // of an object that existed
 	Inverse json.RawMessage `json:"inverse,omitempty"` // the fields to apply to take the write back
 	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
+	Former  json.RawMessage `json:"former,omitempty"`  // the whole object, of one that is deleted, be it to be made anew
 }
 
-func (w Write) created() bool { return w.Inverse == nil && w.Backup == "" }
+func (w Write) created() bool { return w.Inverse == nil && w.Former == nil && w.Backup == "" }
+
+// writes lists every write beside the workload, in order.
+func (h *Handle) writes() []Write { return slices.Concat(h.Before, h.After, h.Pruned) }
 
 // Trouble says what is wrong with a workload.
 type Trouble struct {

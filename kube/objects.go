@@ -6,36 +6,52 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // applyObjects applies the objects that the release writes, in order, and waits
-// for each to be ready before the next. It reports what it waits for when ctx
-// ends, and true when all are ready. Every step may be repeated: an apply that
-// has happened changes nothing.
+// for what each needs before and until it is ready before the next. It reports
+// what it waits for when ctx ends, and true when all are ready. Every step may
+// be repeated: an apply that has happened changes nothing.
 func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructured.Unstructured, writes []Write) (string, bool, error) {
 	for _, u := range objects {
 		i := slices.IndexFunc(writes, func(w Write) bool { return w.Object == objectOf(u) })
 		if i < 0 {
 			continue
 		}
-		if b := writes[i].Backup; b != "" {
-			if err := a.backUp(ctx, h, u, b); err != nil {
-				return "", false, err
-			}
+		if detail, ok, err := a.awaitNeeds(ctx, h, u); err != nil || !ok {
+			return detail, false, err
 		}
-		out, err := a.applyOwn(ctx, a.stamped(h, u), false)
-		if err != nil {
-			return "", false, err
+		out, detail, err := a.applyObject(ctx, h, u, writes[i])
+		if err != nil || out == nil {
+			return detail, false, err
 		}
-		detail, ok, err := a.await(ctx, h, out)
-		if err != nil || !ok {
+		if detail, ok, err := a.await(ctx, h, out); err != nil || !ok {
+			return detail, false, err
+		}
+		if detail, ok, err := a.awaitEffect(ctx, h, out, writes[i]); err != nil || !ok {
 			return detail, false, err
 		}
 	}
 	return "", true, nil
+}
+
+// applyObject performs one write; without an object it reports what it waits
+// for.
+func (a App) applyObject(ctx context.Context, h *Handle, u *unstructured.Unstructured, w Write) (*unstructured.Unstructured, string, error) {
+	if w.Backup != "" {
+		if err := a.backUp(ctx, h, u, w.Backup); err != nil {
+			return nil, "", err
+		}
+	}
+	if w.Former != nil {
+		if detail, ok, err := a.makeWay(ctx, h, u, w); err != nil || !ok {
+			return nil, detail, err
+		}
+	}
+	out, err := a.applyServed(ctx, a.stamped(h, u))
+	return out, "", err
 }
 
 // stamped adds the annotations that tell whose write it was. The fronts get
@@ -62,55 +78,17 @@ func (a App) readiness(u *unstructured.Unstructured, after int64) Readiness {
 	return got
 }
 
-// await watches an object until it is ready at the generation just written.
-func (a App) await(ctx context.Context, h *Handle, wrote *unstructured.Unstructured) (string, bool, error) {
-	o, after := objectOf(wrote), wrote.GetGeneration()
-	got := a.readiness(wrote, after)
-	if got.State == Ready {
-		return "", true, nil
-	}
-	r, err := a.Cluster.resourceFor(ctx, o.gvk())
-	if err != nil {
-		return "", false, err
-	}
-	a.Cluster.mu.Lock()
-	k := a.Cluster.hold(r.gvr, o.Namespace)
-	a.Cluster.mu.Unlock()
-	defer a.Cluster.drop(k)
-	limit := h.Since.Add(a.timeout())
-	ctx, cancel := context.WithDeadline(ctx, limit)
-	defer cancel()
-	for {
-		_, changed := k.wake()
-		list, err := k.list(ctx, version(wrote.GetResourceVersion()))
-		if err == nil {
-			got = a.readiness(find(list, o.Name), after)
-		} else if ctx.Err() == nil {
-			return "", false, fmt.Errorf("%s: watch: %w", o, err)
-		}
-		switch {
-		case got.State == Ready:
-			return "", true, nil
-		case got.State == Failed, !time.Now().Before(limit):
-			return "", false, &RolloutError{App: a.Name, Version: h.Version,
-				Trouble: Trouble{Object: o.String(), Reason: "NotReady", Message: got.Detail}}
-		case ctx.Err() != nil:
-			return fmt.Sprintf("%s: %s", o, got.Detail), false, nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		}
-	}
-}
-
 // takeBack applies the inverses of all writes to objects that existed before,
 // in reverse order, and compares the answers with what was recorded.
 func (a App) takeBack(ctx context.Context, h *Handle) error {
-	writes := slices.Concat(h.Before, h.After)
-	for _, w := range slices.Backward(writes) {
+	for _, w := range slices.Backward(h.writes()) {
 		if w.created() {
 			continue
+		}
+		if w.Former != nil {
+			if err := a.remake(ctx, h, w); err != nil {
+				return err
+			}
 		}
 		data := w.Inverse
 		if w.Backup != "" {

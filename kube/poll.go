@@ -34,6 +34,11 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.join(c, h, r)
+}
+
+// join makes a release ready to go on with what was rendered.
+func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
 		r.retarget(a.Name, h.Workload.Name)
 	}
@@ -113,17 +118,28 @@ func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructur
 	case !ok:
 		return next("%s", detail), nil
 	}
-	rel.h.enter(then)
 	if then == Done {
+		if err := rel.app.pruneObjects(ctx, rel.h); err != nil {
+			if stage.IsPermanent(final(err)) {
+				return rel.turn(err), nil
+			}
+			return stage.Status[stage.Release]{}, err
+		}
+		rel.h.enter(then)
 		return rel.end(ctx)
 	}
+	rel.h.enter(then)
 	return next("the objects that %s needs are there", rel.app.Name), nil
 }
 
 // turn sends the release back because of err.
 func (rel *release) turn(err error) stage.Status[stage.Release] {
 	h := rel.h
-	h.Cause = err.Error()
+	h.Cause, h.Trouble = err.Error(), nil
+	var failed *RolloutError
+	if errors.As(err, &failed) && failed.Trouble.Object != "" {
+		h.Cause, h.Trouble = failed.cause(), &failed.Trouble
+	}
 	var detailed interface{ Detail() string }
 	if errors.As(err, &detailed) {
 		h.Detail = detailed.Detail()
@@ -257,21 +273,28 @@ func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[sta
 	return next("the baseline is not restored: %v", err), nil
 }
 
+// clean removes what a release that has succeeded leaves behind: it first, since
+// more may be referred to while older Deployments are there.
+func (rel *release) clean(ctx context.Context) error {
+	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
+		return err
+	}
+	if err := rel.prune(ctx); err != nil {
+		return err
+	}
+	return rel.app.collect(ctx, rel.h, rel.r)
+}
+
 // end notes the end in the cluster and reports it.
 func (rel *release) end(ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
 	good := h.Journal.Outcome == strategy.Succeeded
-	set := h.Previous
 	if good {
-		set = h.Set
-		if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil && ctx.Err() == nil && !refusal(err) {
-			return stage.Status[stage.Release]{}, err
-		}
-		if err := rel.prune(ctx); err != nil && ctx.Err() == nil && !refusal(err) {
+		if err := rel.clean(ctx); err != nil && ctx.Err() == nil && !refusal(err) {
 			return stage.Status[stage.Release]{}, err
 		}
 	}
-	if err := rel.app.endClaim(ctx, h, set); err != nil && !errors.Is(err, ErrStale) {
+	if err := rel.app.endClaim(ctx, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
 		return stage.Status[stage.Release]{}, err
 	}
 	if !good {

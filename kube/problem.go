@@ -39,7 +39,7 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 	}
 	p.Permanent = true
 	if id == v.r.version {
-		p.Evidence = v.s.collect(ctx, t, v.app.Namespace, v.r)
+		p.Evidence = v.s.collect(ctx, t, v.app.Namespace)
 		v.h.Trouble = &Trouble{Object: t.object, Pod: t.pod, Container: t.container, Reason: t.reason, Message: t.message}
 	}
 	return p, nil
@@ -73,30 +73,36 @@ func (t trouble) text() string {
 
 // collect fetches the events of the object in trouble and the end of its log,
 // once. What cannot be fetched is left out: it must not hide the problem.
-func (s *session) collect(ctx context.Context, t trouble, ns string, r *rendered) []string {
+func (s *session) collect(ctx context.Context, t trouble, ns string) []string {
 	id := t.object + t.container + t.reason
 	if lines, ok := s.evidence[id]; ok {
 		return lines
 	}
+	lines := s.cluster.evidence(ctx, t, ns)
+	s.evidence[id] = lines
+	return lines
+}
+
+// evidence fetches the events of the object in trouble and the end of its log.
+func (c *Cluster) evidence(ctx context.Context, t trouble, ns string) []string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	name := t.object[strings.LastIndex(t.object, "/")+1:]
 	var lines []string
-	events, err := s.cluster.events(ctx, ns, name)
+	events, err := c.events(ctx, ns, name)
 	if err == nil {
 		lines = append(lines, events...)
 	}
 	if t.container != "" && t.crashed {
-		log, err := s.cluster.logs(ctx, ns, t.pod, t.container, true)
+		log, err := c.logs(ctx, ns, t.pod, t.container, true)
 		if err != nil || log == "" {
-			log, err = s.cluster.logs(ctx, ns, t.pod, t.container, false)
+			log, err = c.logs(ctx, ns, t.pod, t.container, false)
 		}
 		if err == nil && log != "" {
 			lines = append(lines, "log of "+t.pod+"/"+t.container+":")
 			lines = append(lines, strings.Split(strings.TrimRight(log, "\n"), "\n")...)
 		}
 	}
-	s.evidence[id] = lines
 	return lines
 }
 

@@ -82,6 +82,9 @@ var rules = map[string]func(*unstructured.Unstructured) Readiness{
 	"PodDisruptionBudget.policy":                    budgetReady,
 	"CustomResourceDefinition.apiextensions.k8s.io": definitionReady,
 	"APIService.apiregistration.k8s.io":             availableReady,
+
+	"MutatingWebhookConfiguration.admissionregistration.k8s.io":   webhookReady,
+	"ValidatingWebhookConfiguration.admissionregistration.k8s.io": webhookReady,
 }
 
 // always is for kinds that are what they are once the API server has them. An

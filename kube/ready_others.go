@@ -73,3 +73,15 @@ func availableReady(u *unstructured.Unstructured) Readiness {
 	}
 	return ready()
 }
+
+// webhookReady: admissionregistration/v1 WebhookClientConfig. A Service's
+// certificate is signed by an authority of the cluster, which a controller
+// often writes in later; without it every call fails.
+func webhookReady(u *unstructured.Unstructured) Readiness {
+	for _, hook := range items(u.Object, "webhooks") {
+		if str(hook, "clientConfig", "service", "name") != "" && str(hook, "clientConfig", "caBundle") == "" {
+			return waiting("webhook %s has no caBundle yet", str(hook, "name"))
+		}
+	}
+	return ready()
+}

@@ -46,6 +46,8 @@ func TestReadinessOf(t *testing.T) {
 		{"definition, not established", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition", 0, kube.Waiting},
 		{"definition, name taken", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nstatus: {conditions: [{type: NamesAccepted, status: 'False'}]}", 0, kube.Failed},
 		{"api service", "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nstatus: {conditions: [{type: Available, status: 'False'}]}", 0, kube.Waiting},
+		{"webhook", "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingWebhookConfiguration\nwebhooks: [{name: a, clientConfig: {service: {name: a}, caBundle: Y2E=}}, {name: b, clientConfig: {url: 'https://b'}}]", 0, kube.Ready},
+		{"webhook, without its authority", "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\nwebhooks: [{name: a, clientConfig: {service: {name: a}}}]", 0, kube.Waiting},
 		{"namespace, going", "apiVersion: v1\nkind: Namespace\nstatus: {phase: Terminating}", 0, kube.Waiting},
 		{"custom, ready", "apiVersion: a.example/v1\nkind: Gadget\nmetadata: {generation: 2}\nstatus: {observedGeneration: 2, conditions: [{type: Ready, status: 'True'}]}", 0, kube.Ready},
 		{"custom, generation as a string", "apiVersion: a.example/v1\nkind: Gadget\nmetadata: {generation: 2}\nstatus: {observedGeneration: '2'}", 0, kube.Ready},

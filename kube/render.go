@@ -26,6 +26,7 @@ type rendered struct {
 	replicas int    // 0 if the manifest leaves it open
 	digest   string // of everything above
 	images   []string
+	configs  map[Object]bool // the ConfigMaps and Secrets that are versioned by content
 }
 
 // front is a Service that leads to the workload.
@@ -44,7 +45,11 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	if err := bind(objects, set, a.Images); err != nil {
 		return nil, err
 	}
-	r := &rendered{}
+	configs, err := a.versionConfigs(objects)
+	if err != nil {
+		return nil, err
+	}
+	r := &rendered{configs: configs}
 	last := slices.Index(kindOrder, "Ingress")
 	for _, u := range objects {
 		switch {

@@ -134,20 +134,7 @@ func (c *Cluster) patch(ctx context.Context, o Object, merge map[string]any, own
 // remove deletes an object with its dependents in the background. What is gone
 // already, or has been replaced by another object of that name, is no error.
 func (c *Cluster) remove(ctx context.Context, o Object, uid types.UID) error {
-	at, err := c.at(ctx, o)
-	if err != nil {
-		return err
-	}
-	background := metav1.DeletePropagationBackground
-	opts := metav1.DeleteOptions{PropagationPolicy: &background}
-	if uid != "" {
-		opts.Preconditions = &metav1.Preconditions{UID: &uid}
-	}
-	err = at.Delete(ctx, o.Name, opts)
-	if apierrors.IsNotFound(err) || uid != "" && apierrors.IsConflict(err) {
-		return nil
-	}
-	return objectError("delete", o, err)
+	return c.removeHow(ctx, o, uid, metav1.DeletePropagationBackground)
 }
 
 // logs returns the last lines of a container's log, at most 4 KiB. previous

@@ -25,19 +25,7 @@ type RolloutError struct {
 
 func (e *RolloutError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "app %s version %s: ", e.App, e.Version)
-	if t := e.Trouble; t.Object != "" {
-		b.WriteString(t.Object)
-		if t.Container != "" {
-			fmt.Fprintf(&b, " container %q", t.Container)
-		}
-		fmt.Fprintf(&b, ": %s", t.Reason)
-		if t.Message != "" {
-			fmt.Fprintf(&b, ": %s", t.Message)
-		}
-	} else {
-		fmt.Fprintf(&b, "%v", e.Err)
-	}
+	fmt.Fprintf(&b, "app %s version %s: %s", e.App, e.Version, e.cause())
 	var told *strategy.Error
 	switch {
 	case errors.As(e.Err, &told) && e.Trouble.Object == "":
@@ -48,6 +36,23 @@ func (e *RolloutError) Error() string {
 		b.WriteString("; the baseline is NOT restored: look at the target before the next release")
 	}
 	return b.String()
+}
+
+// cause says what went wrong, without what became of the baseline.
+func (e *RolloutError) cause() string {
+	t := e.Trouble
+	if t.Object == "" {
+		return fmt.Sprint(e.Err)
+	}
+	text := t.Object
+	if t.Container != "" {
+		text += fmt.Sprintf(" container %q", t.Container)
+	}
+	text += ": " + t.Reason
+	if t.Message != "" {
+		text += ": " + t.Message
+	}
+	return text
 }
 
 // Unwrap returns the cause.
@@ -70,7 +75,7 @@ func (h *Handle) failure() error {
 		e.Evidence = se.Detail()
 	}
 	if h.Cause != "" {
-		e.Trouble, e.Evidence, e.Err = Trouble{}, h.Detail, errors.New(h.Cause)
+		e.Evidence, e.Err = h.Detail, errors.New(h.Cause)
 	}
 	if e.Err == nil && h.Journal.Back != nil {
 		e.Err = errors.New(h.Journal.Back.Reason)

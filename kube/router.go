@@ -93,7 +93,7 @@ func (s *session) watchRoutes(a App) {
 	s.cluster.mu.Lock()
 	defer s.cluster.mu.Unlock()
 	if s.routes == nil && !s.closed {
-		s.routes = s.cluster.hold(a.Router.resource(), a.Namespace)
+		s.routes = s.cluster.hold(a.Router.resource(), a.Namespace, selection{})
 	}
 }
 

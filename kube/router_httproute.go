@@ -131,8 +131,8 @@ func accepted(route *unstructured.Unstructured) bool {
 	for _, ref := range refs {
 		ok := slices.ContainsFunc(parents, func(p map[string]any) bool {
 			at, _, _ := unstructured.NestedMap(p, "parentRef")
-			return sameParent(at, ref) && holds(p, "Accepted", route.GetGeneration()) &&
-				holds(p, "ResolvedRefs", route.GetGeneration()) && !is(p, "PartiallyInvalid")
+			return sameParent(at, ref) && conditionHolds(p, "Accepted", route.GetGeneration()) &&
+				conditionHolds(p, "ResolvedRefs", route.GetGeneration()) && !is(p, "PartiallyInvalid")
 		})
 		if !ok {
 			return false
@@ -146,13 +146,13 @@ func sameParent(a, b map[string]any) bool {
 		str(a, "sectionName") == str(b, "sectionName") && integer(a, "port") == integer(b, "port")
 }
 
-func holds(parent map[string]any, kind string, generation int64) bool {
+func conditionHolds(parent map[string]any, kind string, generation int64) bool {
 	return slices.ContainsFunc(items(parent, "conditions"), func(c map[string]any) bool {
 		return str(c, "type") == kind && str(c, "status") == "True" && integer(c, "observedGeneration") >= generation
 	})
 }
 
-func is(parent map[string]any, kind string) bool { return holds(parent, kind, 0) }
+func is(parent map[string]any, kind string) bool { return conditionHolds(parent, kind, 0) }
 
 func (r HTTPRoute) write(ctx context.Context, t *target, in routing, weights []weight, stamp strategy.Stamp) error {
 	route := in.find(r.Name)

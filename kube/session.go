@@ -58,10 +58,10 @@ func (c *Cluster) session(key, ns string) *session {
 	}
 	s := &session{
 		cluster: c, key: key, calls: 1,
-		deployments: c.hold(gvr("apps", "deployments"), ns),
-		pods:        c.hold(gvr("", "pods"), ns),
-		services:    c.hold(gvr("", "services"), ns),
-		slices:      c.hold(gvr("discovery.k8s.io", "endpointslices"), ns),
+		deployments: c.hold(gvr("apps", "deployments"), ns, selection{}),
+		pods:        c.hold(gvr("", "pods"), ns, selection{}),
+		services:    c.hold(gvr("", "services"), ns, selection{}),
+		slices:      c.hold(gvr("discovery.k8s.io", "endpointslices"), ns, selection{}),
 		wrote:       map[*cache]uint64{}, since: map[string]time.Time{},
 		evidence: map[string][]string{}, hashes: map[string]string{},
 	}
@@ -198,24 +198,26 @@ func (s *session) wait(ctx context.Context, cursor string) error {
 		defer t.Stop()
 		alarm = t.C
 	}
-	var changed [5]<-chan struct{} // those that are nil are never ready
-	for i, k := range s.caches() {
-		_, changed[i] = k.wake()
+	for {
+		var changed [5]<-chan struct{} // those that are nil are never ready
+		for i, k := range s.caches() {
+			_, changed[i] = k.wake()
+		}
+		if s.cursor() != cursor {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-alarm:
+			return nil
+		case <-changed[0]:
+		case <-changed[1]:
+		case <-changed[2]:
+		case <-changed[3]:
+		case <-changed[4]:
+		}
 	}
-	if s.cursor() != cursor {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-alarm:
-	case <-changed[0]:
-	case <-changed[1]:
-	case <-changed[2]:
-	case <-changed[3]:
-	case <-changed[4]:
-	}
-	return nil
 }
 
 // remind makes wait return at t at the latest.

@@ -55,6 +55,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 		Format: HandleFormat, App: a.Name, Namespace: a.Namespace, Key: c.Key(), Fence: c.Fence(),
 		Set: in.Set, Previous: held.Set, Version: r.version, Digest: r.digest,
 	}
+	h.Configs = held.Configs || len(r.configs) > 0
 	h.enter(Applying)
 	if needy, ok := s.(strategy.Needy); ok {
 		h.Native = needy.Needs().Native
@@ -63,14 +64,17 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
-	if err := a.survey(c, &h, r); err != nil {
+	if err := a.survey(c, &h, r, held.Inventory); err != nil {
 		return Handle{}, err
 	}
-	if err := a.claimNew(c, held, &h, r); err != nil {
+	session := a.Cluster.session(h.Key, a.Namespace)
+	defer func() { session.rest(c.Err() != nil) }()
+	seen, err := (&target{app: a, s: session, r: r, h: &h}).Observe(c)
+	if err != nil {
 		return Handle{}, err
 	}
-	a.Cluster.session(h.Key, a.Namespace).rest(c.Err() != nil)
-	return h, nil
+	h.Journal = h.Journal.Based(seen, h.Native, time.Now())
+	return h, a.claimNew(c, held, &h, r)
 }
 
 // claimNew writes the claim. Its namespace comes first if it is among the
@@ -87,18 +91,17 @@ func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) e
 			}
 		}
 	}
+	var err error
+	if held.Plan, err = a.plan(r).encode(); err != nil {
+		return err
+	}
 	return a.writeClaim(ctx, held, h, false)
 }
 
 // survey records the baseline and finds out by dry run what the API server
 // would refuse. All refusals are reported at once.
-func (a App) survey(ctx context.Context, h *Handle, r *rendered) error {
-	pending := map[string]bool{} // namespaces that this release makes
-	for _, u := range r.before {
-		if u.GetKind() == "Namespace" {
-			pending[u.GetName()] = true
-		}
-	}
+func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Object) error {
+	pending := pendingNamespaces(r)
 	var errs []error
 	note := func(err error) error {
 		if err == nil || !refusal(err) && !isTyped(err) {
@@ -130,7 +133,21 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered) error {
 	if err := note(a.surveyRouter(ctx, h, r)); err != nil {
 		return err
 	}
+	if err := note(a.surveyPruned(ctx, h, r, inventory)); err != nil {
+		return err
+	}
 	return errors.Join(errs...)
+}
+
+// pendingNamespaces are those that a release makes.
+func pendingNamespaces(r *rendered) map[string]bool {
+	out := map[string]bool{}
+	for _, u := range r.before {
+		if u.GetKind() == "Namespace" {
+			out[u.GetName()] = true
+		}
+	}
+	return out
 }
 
 // isTyped reports whether an error is an answer about the object rather than
@@ -138,7 +155,7 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered) error {
 func isTyped(err error) bool {
 	var conflict *ConflictError
 	var unknown *UnknownKindError
-	return errors.As(err, &conflict) || errors.As(err, &unknown) || errors.Is(err, ErrInvalid)
+	return errors.As(err, &conflict) || errors.As(err, &unknown) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrServing)
 }
 
 // surveyObject compares an object with what a dry run makes of it. It returns
@@ -164,6 +181,9 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 	dry, err := a.applyOwn(ctx, u, true)
 	if live == nil && pending[o.Namespace] && apierrors.IsNotFound(err) {
 		return &Write{Object: o}, nil
+	}
+	if fields := immutableFields(err); live != nil && fields != nil {
+		return a.recreation(ctx, h, u, live, fields)
 	}
 	if err != nil {
 		return nil, err
@@ -258,6 +278,9 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 	dry, err := a.applyOwn(ctx, u, true)
 	if pending[h.Namespace] && apierrors.IsNotFound(err) {
 		return nil
+	}
+	if fields := immutableFields(err); fields != nil {
+		return &ImmutableError{h.Workload, fields, "the workload is never recreated, its traffic would be lost: use strategy.RedBlack, which makes a Deployment for each version"}
 	}
 	if err != nil || live == nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/gennaker/gennaker/stage"
 	"github.com/gennaker/gennaker/strategy"
 )
 
@@ -39,6 +40,9 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 	snap, cursor, err := t.s.snapshot(ctx)
 	if err != nil {
 		return strategy.Observation{}, err
+	}
+	if err := t.expelled(snap[t.s.deployments], snap[t.s.services]); err != nil {
+		return strategy.Observation{}, stage.Permanent(err)
 	}
 	t.s.due = time.Time{}
 	v := &view{target: t, now: at, services: snap[t.s.services], slices: snap[t.s.slices]}

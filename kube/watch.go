@@ -22,6 +22,7 @@ import (
 type cache struct {
 	id   string
 	at   dynamic.ResourceInterface
+	only selection
 	stop context.CancelFunc
 	done chan struct{}
 
@@ -35,19 +36,25 @@ type cache struct {
 	changed chan struct{}
 }
 
+// selection narrows a cache down to some objects of a resource.
+type selection struct{ labels, fields string }
+
+// one selects the object of a name.
+func one(name string) selection { return selection{fields: "metadata.name=" + name} }
+
 // hold returns the cache of a resource and starts it if nobody holds it yet.
 // Its goroutine is owned by the holders: the last drop ends it and waits. The
 // cluster's lock is held.
-func (c *Cluster) hold(gvr schema.GroupVersionResource, ns string) *cache {
+func (c *Cluster) hold(gvr schema.GroupVersionResource, ns string, only selection) *cache {
 	if c.caches == nil {
 		c.caches = map[string]*cache{}
 	}
-	id := gvr.String() + "/" + ns
+	id := gvr.String() + "/" + ns + "/" + only.labels + only.fields
 	k := c.caches[id]
 	if k == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		k = &cache{
-			id: id, at: c.dyn.Resource(gvr).Namespace(ns), stop: cancel, done: make(chan struct{}),
+			id: id, only: only, at: c.dyn.Resource(gvr).Namespace(ns), stop: cancel, done: make(chan struct{}),
 			items: map[string]*unstructured.Unstructured{}, changed: make(chan struct{}),
 		}
 		c.caches[id] = k
@@ -82,7 +89,7 @@ func (k *cache) run(ctx context.Context) {
 		before := k.state()
 		if rv, err = k.follow(ctx, rv, list); err != nil && ctx.Err() == nil {
 			list = list || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
-			k.update(func() { k.err = err })
+			k.update(func() { k.err = permission(err) })
 		}
 		if k.state() != before {
 			delay = first
@@ -101,11 +108,11 @@ func (k *cache) run(ctx context.Context) {
 // watch ends. It returns where to go on. list says that the server does not
 // stream the present state, so that it must be listed.
 func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error) {
-	opts := metav1.ListOptions{ResourceVersion: rv, AllowWatchBookmarks: true}
+	opts := metav1.ListOptions{ResourceVersion: rv, AllowWatchBookmarks: true, LabelSelector: k.only.labels, FieldSelector: k.only.fields}
 	var initial map[string]*unstructured.Unstructured
 	switch {
 	case rv == "" && list:
-		l, err := k.at.List(ctx, metav1.ListOptions{})
+		l, err := k.at.List(ctx, metav1.ListOptions{LabelSelector: k.only.labels, FieldSelector: k.only.fields})
 		if err != nil {
 			return "", err
 		}
@@ -151,6 +158,8 @@ func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error
 		case initial != nil:
 			initial[u.GetName()] = slim(u)
 			continue
+		case e.Type == watch.Bookmark:
+			k.seen(u.GetResourceVersion())
 		default:
 			k.event(e.Type, u)
 		}
@@ -183,6 +192,17 @@ func (k *cache) event(kind watch.EventType, u *unstructured.Unstructured) {
 			delete(k.items, u.GetName())
 		}
 	})
+}
+
+// seen notes that there has been nothing new up to rv. Whoever waits for a change
+// need not look again.
+func (k *cache) seen(rv string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.err = nil
+	k.rv = max(k.rv, version(rv))
+	close(k.changed)
+	k.changed = make(chan struct{})
 }
 
 // update changes the cache and wakes everybody who waits.

@@ -57,6 +57,7 @@ type Call struct {
 	Key        string          // execution/stage/generation: the same after a crash and for an attempt of unknown outcome
 	Execution  string          // id of the execution
 	Pipeline   string          // name of the pipeline
+	StartedBy  string          // who started the execution; may be empty
 	Stage      string          // id of the stage, such as "prod[eu-1]/deploy"
 	Generation int             // 1 for the first; rises with each restart and each retry after a definite failure
 	Attempt    int             // 1 for the first; counts every attempt of this stage

@@ -104,11 +104,7 @@ func (p *Pipeline[I, O]) Replace(swap func(s Stage, work Work) Work) *Pipeline[I
 	if p.def.err != nil {
 		return p
 	}
-	def := *p.def
-	def.root = p.def.root.copyInto(nil)
-	def.root.replace(swap)
-	def.root.plan() // derives the edges of the copies; the plan stays what it is
-	return &Pipeline[I, O]{&def}
+	return &Pipeline[I, O]{p.def.replaced(swap)}
 }
 
 func (s *scopeDef) replace(swap func(Stage, Work) Work) {
@@ -165,4 +161,27 @@ func checkInput[I any](raw []byte) ([]byte, error) {
 		}
 	}
 	return json.Marshal(v)
+}
+
+// Replaced is Pipeline.Replace for a definition whose types are not known.
+func Replaced(d Definition, swap func(s Stage, work Work) Work) Definition {
+	def := d.definition()
+	if def.err != nil {
+		return d
+	}
+	return untyped{def.replaced(swap)}
+}
+
+// untyped is a definition without its types.
+type untyped struct{ def *definition }
+
+func (u untyped) Plan() (*Plan, error)    { return u.def.plan, u.def.err }
+func (u untyped) definition() *definition { return u.def }
+
+func (d *definition) replaced(swap func(Stage, Work) Work) *definition {
+	def := *d
+	def.root = d.root.copyInto(nil)
+	def.root.replace(swap)
+	def.root.plan() // derives the edges of the copies; the plan stays what it is
+	return &def
 }

@@ -79,13 +79,33 @@
 // and one for each change of it. Writes of many executions share a flush where the
 // store can do that. A record keeps between 1500 and 2000 of its newest events and
 // the ids of its 500 newest signals; inputs, outputs, handles and steps have at
-// most [MaxPayload] bytes each.
+// most [MaxPayload] bytes each. Each blob is a write of its own.
+//
+// # Large values
+//
+// An input, output, handle, item or step of more than [BlobThreshold] bytes is kept
+// under a key of its own, a blob, which is named after its content and written
+// once, before the first record that refers to it. Its digest is checked when it is
+// read. [Embedded.Collect] deletes the blobs that nothing refers to: a blob's key
+// tells the revision for which it was written, so one that a record of that
+// revision or a later one does not have, none will ever have. A blob of an
+// execution that does not exist is given a day to be started.
+//
+// # History
+//
+// What has ended stays where it is until [Options].Retention says otherwise: by age
+// and number, for each pipeline, it is moved to the archive or deleted, in the
+// background and in bounded steps, whatever dies in between. What has not ended is
+// never touched. [Embedded.Search] finds executions by pipeline, status, labels and
+// time, [Embedded.Export] and [Embedded.Import] carry one to another store as a
+// JSON file, [Embedded.Delete] removes one.
 //
 // # Errors
 //
 // Mistakes in a definition are one [DefinitionError]; bad input is a
 // [ParameterError]; a refused decision is a [SignalError]; an execution that did
-// not succeed is a [FailedError]; an unusable record is a [RecordError].
+// not succeed is a [FailedError]; an unusable record is a [RecordError], an
+// unusable file an [ImportError].
 //
 // A store that is out of reach is tried again, with waits of up to 30 s; whoever
 // started or signalled meanwhile is told the store's error. [Observer] sees it.

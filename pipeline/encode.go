@@ -31,12 +31,18 @@ func (r *record) encode(b []byte) []byte {
 	}
 	e.optTime("pausedAt", r.PausedAt)
 	e.optStr("startedBy", r.StartedBy)
+	if len(r.Labels) > 0 {
+		e.raw("labels", mustJSON(r.Labels))
+	}
 	e.time("created", r.Created)
 	e.optTime("ended", r.Ended)
 	e.optBool("undoing", r.Undoing)
 	e.optInt("restarts", r.Restarts)
 	e.raw("input", r.Input)
 	e.optRaw("output", r.Output)
+	if len(r.Blobs) > 0 {
+		e.raw("blobs", mustJSON(r.Blobs))
+	}
 	e.name("stages")
 	e.b = append(e.b, '[')
 	for i := range r.Stages {

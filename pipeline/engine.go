@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"regexp"
 	"strconv"
 	"sync"
@@ -37,6 +38,9 @@ type Engine interface {
 // StartOptions are what else is known when an execution starts.
 type StartOptions struct {
 	Actor string // who or what starts it; may not approve its gates
+	// Labels are found by Search: at most 32, with names of 1 to 63 letters, digits,
+	// '.', '_', '/' and '-' and values of at most 256 bytes.
+	Labels map[string]string
 }
 
 // Options are the settings of an Embedded engine. The zero value is good.
@@ -55,6 +59,9 @@ type Options struct {
 	DrainTimeout time.Duration
 	// PollBudget is how long a call of Poll may block on a watch; default 20 s.
 	PollBudget time.Duration
+	// Retention says what becomes of executions that have ended; nil keeps them all
+	// where they are. With it, Run also collects blobs that nothing refers to.
+	Retention *Retention
 }
 
 // Embedded is the engine that runs inside the program. It keeps executions in
@@ -81,6 +88,8 @@ type Embedded struct {
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
 	turns tracker         // turns and calls that are going on
+
+	orphans map[string]time.Time // blobs without an execution, and since when; guarded by mu
 
 	buffers    sync.Pool     // of *[]byte, for records on their way to the store
 	registered atomic.Uint64 // rises when code is registered that was not there before
@@ -164,13 +173,22 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	if len(input) > MaxPayload {
 		return fmt.Errorf("execution %q: its input has %d bytes, at most %d are allowed: %w", id, len(input), MaxPayload, ErrTooLarge)
 	}
+	if err := checkLabels(o.Labels); err != nil {
+		return fmt.Errorf("execution %q: %w", id, err)
+	}
+	if _, err := e.store.Get(ctx, archivePrefix+id); !errors.Is(err, ErrNotFound) {
+		if err == nil {
+			err = e.same(ctx, id, def.plan.Name, input)
+		}
+		return err
+	}
 	if err := e.keepPlan(ctx, def.hash, def.plan); err != nil {
 		return fmt.Errorf("execution %q: plan: %w", id, err)
 	}
 	now := time.Now().UTC()
 	r := &record{
 		Format: recordFormat, MinReader: recordFormat, Rev: 1, Epoch: 1, ID: id, Pipeline: def.plan.Name,
-		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Created: now, Input: input,
+		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Labels: maps.Clone(o.Labels), Created: now, Input: input,
 	}
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
@@ -210,13 +228,12 @@ func (e *Embedded) beginning(id string) (done func()) {
 
 // same says whether the execution that has the id already is the one wanted.
 func (e *Embedded) same(ctx context.Context, id, pipeline string, input []byte) error {
-	item, err := e.store.Get(ctx, execPrefix+id)
+	r, _, _, err := e.fetch(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("execution %q has been deleted; its id can be used again an hour later, or choose another: %w", id, ErrExists)
+	}
 	if err != nil {
 		return fmt.Errorf("execution %q: %w", id, err)
-	}
-	r, err := decodeRecord(item.Key, item.Value)
-	if err != nil {
-		return err
 	}
 	if r.Pipeline != pipeline || string(r.Input) != string(input) {
 		return fmt.Errorf("execution %q was started with pipeline %q, version %d and other input; choose another id or give the same input: %w",
@@ -262,6 +279,13 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 		buf = new([]byte)
 	}
 	raw := r.encode((*buf)[:0])
+	if len(raw) > BlobThreshold { // only then can it have blobs
+		stored, err := e.offload(ctx, r)
+		if err != nil {
+			return "", err
+		}
+		raw = stored.encode(raw[:0])
+	}
 	for try := 1; ; try++ {
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {

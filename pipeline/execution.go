@@ -139,7 +139,7 @@ func (x *execution) turn(ins []input) {
 	case err == nil:
 		x.reconcile()
 		x.settle()
-	case x.dropped == nil && !errors.Is(err, ErrParked) && !errors.Is(err, ErrNotFound):
+	case x.dropped == nil && !errors.Is(err, ErrParked) && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrArchived):
 		x.again()
 	}
 }

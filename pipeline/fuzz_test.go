@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -160,7 +162,12 @@ func survive(t require.TestingT, raw []byte) {
 	if v.check(r) != nil {
 		return
 	}
-	m := &machine{r: r, v: v, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	work(&machine{r: r, v: v, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
+}
+
+// work lets the machine go on for some turns.
+func work(m *machine) {
+	r := m.r
 	for k := range 12 {
 		next := &machine{r: m.r.clone(), v: m.v, now: m.now.Add(time.Hour)}
 		ins := answers(m, k%2 == 0)
@@ -203,5 +210,48 @@ func FuzzSignal(f *testing.F) {
 		require.LessOrEqual(t, len(m.r.Signals), before+1, "the same signal counts once")
 		_, err := decodeRecord("x/x", m.r.encode(nil))
 		require.NoError(t, err)
+	})
+}
+
+// A file from outside is refused with a typed error, or is an execution on which
+// the machine works.
+func FuzzImport(f *testing.F) {
+	def := everything().def
+	for _, fail := range []bool{false, true} {
+		drive(f, fail, func(r *record) { f.Add(def.plan.JSON(), r.encode(nil), 1) })
+	}
+	f.Add([]byte(`{"name":"x","version":1,"stages":[{"id":"a","type":"task","needs":["a"]}]}`), []byte(`{}`), 1)
+	f.Fuzz(func(t *testing.T, plan, rec []byte, format int) {
+		e := New(NewMemory(), Options{})
+		require.NoError(t, e.Register(everything()))
+		file := exportFile{Gennaker: exportKind, Format: format, Plan: plan, Record: rec}
+		var fields map[string]json.RawMessage
+		if small, err := compact(plan); err == nil && json.Unmarshal(rec, &fields) == nil && fields != nil {
+			sum := sha256.Sum256(small)
+			fields["plan"] = mustJSON(hex.EncodeToString(sum[:]))
+			file.Plan, file.Record = small, mustJSON(fields)
+			file.Sum = file.sum()
+		}
+		raw, err := json.Marshal(file)
+		if err != nil {
+			return
+		}
+		id, err := e.Import(t.Context(), raw, ImportOptions{Live: true})
+		if err != nil {
+			var typed *ImportError
+			require.ErrorAs(t, err, &typed)
+			require.Error(t, typed.Unwrap())
+			return
+		}
+		r, _, _, err := e.fetch(t.Context(), id)
+		require.NoError(t, err)
+		again, err := e.Export(t.Context(), id)
+		require.NoError(t, err)
+		_, _, err = e.readImport(again)
+		require.NoError(t, err, "what was exported can be imported")
+		p, err := e.plan(t.Context(), r.Plan)
+		require.NoError(t, err)
+		v := newView(p, bind(p, r.Plan, e.code(r)), r)
+		work(&machine{r: r, v: v, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 	})
 }

@@ -59,19 +59,22 @@ func (x *execution) load() error {
 func (x *execution) read(at uint64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	item, err := x.e.store.Get(ctx, execPrefix+x.id)
-	if err != nil {
-		if errors.Is(err, ErrNotFound) {
-			x.e.forget(x)
-		}
-		return fmt.Errorf("execution %q: %w", x.id, err)
-	}
 	unusable := func(err error) error {
 		return x.park(parking{at: at, err: fmt.Errorf("execution %q: %w: %w", x.id, err, ErrParked)})
 	}
-	r, err := decodeRecord(item.Key, item.Value)
-	if err != nil {
+	r, item, archived, err := x.e.fetch(ctx, x.id)
+	var bad *RecordError
+	switch {
+	case errors.As(err, &bad):
 		return unusable(err)
+	case archived:
+		x.e.forget(x)
+		return fmt.Errorf("execution %q: %w", x.id, ErrArchived)
+	case errors.Is(err, ErrNotFound):
+		x.e.forget(x)
+		return fmt.Errorf("execution %q: %w", x.id, err)
+	case err != nil:
+		return fmt.Errorf("execution %q: %w", x.id, err)
 	}
 	plan, err := x.e.plan(ctx, r.Plan)
 	switch {

@@ -15,7 +15,7 @@ func (x *execution) newCall(ctx context.Context, i int, t token, op string) *Cal
 	var mu sync.Mutex
 	steps := s.Steps
 	c := &Call{
-		Context: ctx, Key: r.key(i), Execution: r.ID, Pipeline: r.Pipeline, Stage: s.ID,
+		Context: ctx, Key: r.key(i), Execution: r.ID, Pipeline: r.Pipeline, StartedBy: r.StartedBy, Stage: s.ID,
 		Generation: s.Gen, Attempt: t.try, Fence: r.Epoch, Input: x.m.v.input(r, i),
 		Config:   x.m.v.insts[i].n.Config,
 		Progress: func(line string) { x.progress(i, r.Pipeline, s.ID, line) },

@@ -8,7 +8,7 @@ import (
 // recordFormat is the format this program writes, readFormat the newest it reads.
 const (
 	recordFormat = 1
-	readFormat   = 1
+	readFormat   = 2 // blobs, tombstones
 )
 
 // Status is the state of an execution.
@@ -63,33 +63,36 @@ const (
 
 // record is the one document of an execution.
 type record struct {
-	Format    int             `json:"format"`
-	MinReader int             `json:"minReader"`
-	Rev       uint64          `json:"rev"`    // strictly increasing
-	Writer    string          `json:"writer"` // unique for every record that is written
-	Epoch     uint64          `json:"epoch"`  // rises with every owner
-	ID        string          `json:"id"`
-	Pipeline  string          `json:"pipeline"`
-	Version   int             `json:"version"`
-	Plan      string          `json:"plan"` // hash
-	Status    Status          `json:"status"`
-	Halted    string          `json:"halted,omitempty"` // why no further stage starts
-	Reason    string          `json:"reason,omitempty"` // why it failed or was cancelled
-	Cancel    *cancelRec      `json:"cancel,omitempty"`
-	PausedAt  time.Time       `json:"pausedAt,omitzero"`
-	StartedBy string          `json:"startedBy,omitempty"`
-	Created   time.Time       `json:"created"`
-	Ended     time.Time       `json:"ended,omitzero"`
-	Undoing   bool            `json:"undoing,omitempty"`
-	Restarts  int             `json:"restarts,omitempty"`
-	Input     json.RawMessage `json:"input"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	Stages    []stageRec      `json:"stages"`
-	Signals   []string        `json:"signals,omitempty"` // ids, newest last
-	Events    []Event         `json:"events"`
-	Seq       uint64          `json:"seq"` // number of the newest event
+	Format    int               `json:"format"`
+	MinReader int               `json:"minReader"`
+	Rev       uint64            `json:"rev"`    // strictly increasing
+	Writer    string            `json:"writer"` // unique for every record that is written
+	Epoch     uint64            `json:"epoch"`  // rises with every owner
+	ID        string            `json:"id"`
+	Pipeline  string            `json:"pipeline"`
+	Version   int               `json:"version"`
+	Plan      string            `json:"plan"` // hash
+	Status    Status            `json:"status"`
+	Halted    string            `json:"halted,omitempty"` // why no further stage starts
+	Reason    string            `json:"reason,omitempty"` // why it failed or was cancelled
+	Cancel    *cancelRec        `json:"cancel,omitempty"`
+	PausedAt  time.Time         `json:"pausedAt,omitzero"`
+	StartedBy string            `json:"startedBy,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Created   time.Time         `json:"created"`
+	Ended     time.Time         `json:"ended,omitzero"`
+	Undoing   bool              `json:"undoing,omitempty"`
+	Restarts  int               `json:"restarts,omitempty"`
+	Input     json.RawMessage   `json:"input"`
+	Output    json.RawMessage   `json:"output,omitempty"`
+	Blobs     []blobRef         `json:"blobs,omitempty"` // only in what is stored
+	Stages    []stageRec        `json:"stages"`
+	Signals   []string          `json:"signals,omitempty"` // ids, newest last
+	Events    []Event           `json:"events"`
+	Seq       uint64            `json:"seq"` // number of the newest event
 
 	extra   map[string]json.RawMessage // fields of a newer writer
+	blobs   map[*byte]string           // the keys of payloads that are stored as blobs, by their first byte
 	history []byte                     // the encoding of the first events,
 	encoded int                        // of as many
 	stamped bool                       // Writer is this record's, not that of the one it was copied from

@@ -144,6 +144,6 @@ func TestDecodeRefuses(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt, raw)
 		require.ErrorAs(t, err, &bad)
 	}
-	_, err = decodeRecord("x/x", []byte(`{"format":7,"minReader":2,"status":5}`))
+	_, err = decodeRecord("x/x", []byte(`{"format":7,"minReader":3,"status":5}`))
 	require.ErrorIs(t, err, ErrParked)
 }

@@ -39,6 +39,7 @@ func (e *Embedded) Run(ctx context.Context) error {
 		x.post(input{kind: inTimer})
 	}
 	e.mu.Unlock()
+	collecting := e.collecting(ctx)
 	err := e.takeUp(ctx)
 	if err == nil {
 		<-ctx.Done()
@@ -55,6 +56,7 @@ func (e *Embedded) Run(ctx context.Context) error {
 		stopCalls(ErrShutdown)
 		<-e.turns.wait()
 	}
+	collecting()
 	e.rest()
 	return err
 }

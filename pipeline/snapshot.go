@@ -11,21 +11,22 @@ import (
 
 // Snapshot is the state of an execution at one moment. It is read-only.
 type Snapshot struct {
-	ID        string          `json:"id"`
-	Pipeline  string          `json:"pipeline"`
-	Version   int             `json:"version"`
-	Plan      string          `json:"plan"` // hash
-	Status    Status          `json:"status"`
-	Reason    string          `json:"reason,omitempty"` // why it failed or was cancelled
-	Parked    string          `json:"parked,omitempty"` // why this program cannot go on with it
-	StartedBy string          `json:"startedBy,omitempty"`
-	Created   time.Time       `json:"created"`
-	Ended     time.Time       `json:"ended,omitzero"`
-	Input     json.RawMessage `json:"input"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	Undoing   bool            `json:"undoing,omitempty"`
-	Stages    []StageSnapshot `json:"stages"`
-	Seq       uint64          `json:"seq"` // number of the newest event
+	ID        string            `json:"id"`
+	Pipeline  string            `json:"pipeline"`
+	Version   int               `json:"version"`
+	Plan      string            `json:"plan"` // hash
+	Status    Status            `json:"status"`
+	Reason    string            `json:"reason,omitempty"` // why it failed or was cancelled
+	Parked    string            `json:"parked,omitempty"` // why this program cannot go on with it
+	StartedBy string            `json:"startedBy,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Created   time.Time         `json:"created"`
+	Ended     time.Time         `json:"ended,omitzero"`
+	Input     json.RawMessage   `json:"input"`
+	Output    json.RawMessage   `json:"output,omitempty"`
+	Undoing   bool              `json:"undoing,omitempty"`
+	Stages    []StageSnapshot   `json:"stages"`
+	Seq       uint64            `json:"seq"` // number of the newest event
 }
 
 // StageSnapshot is the state of a stage at one moment.
@@ -105,7 +106,7 @@ func (s Snapshot) culprit(group string) (found StageSnapshot, ok bool) {
 func (r *record) snapshot() Snapshot {
 	s := Snapshot{
 		ID: r.ID, Pipeline: r.Pipeline, Version: r.Version, Plan: r.Plan, Status: r.Status, Reason: r.Reason,
-		StartedBy: r.StartedBy, Created: r.Created, Ended: r.Ended, Input: r.Input, Output: r.Output,
+		StartedBy: r.StartedBy, Labels: r.Labels, Created: r.Created, Ended: r.Ended, Input: r.Input, Output: r.Output,
 		Undoing: r.Undoing, Seq: r.Seq, Stages: make([]StageSnapshot, len(r.Stages)),
 	}
 	for i := range r.Stages {
@@ -161,6 +162,9 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 	}
 	all := make([]Snapshot, 0, len(items))
 	for _, item := range items {
+		if isTombstone(item.Value) {
+			continue
+		}
 		id := item.Key[len(execPrefix):]
 		s, err := e.Get(ctx, id)
 		switch {

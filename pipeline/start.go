@@ -21,6 +21,16 @@ type StartOption func(*StartOptions)
 // By names who or what starts the execution; they may not approve its gates.
 func By(actor string) StartOption { return func(o *StartOptions) { o.Actor = actor } }
 
+// Label adds a label, by which Search finds the execution; see StartOptions.Labels.
+func Label(name, value string) StartOption {
+	return func(o *StartOptions) {
+		if o.Labels == nil {
+			o.Labels = map[string]string{}
+		}
+		o.Labels[name] = value
+	}
+}
+
 // Start starts an execution of p on e. id is the idempotency key: starting the
 // same pipeline with the same input under the same id again changes nothing and
 // returns a handle of the execution that is there, finished or not.

@@ -234,12 +234,9 @@ func (e *Embedded) current(ctx context.Context, x *execution) (*record, error) {
 	if r := x.cur.Load(); r != nil {
 		return r, nil
 	}
-	item, err := e.store.Get(ctx, execPrefix+x.id)
+	r, _, _, err := e.fetch(ctx, x.id)
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("execution %q does not exist in this store: %w", x.id, ErrNotFound)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return decodeRecord(item.Key, item.Value)
+	return r, err
 }

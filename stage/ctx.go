@@ -31,6 +31,9 @@ func (c *Ctx) Execution() string { return c.call.Execution }
 // Pipeline returns the name of the pipeline.
 func (c *Ctx) Pipeline() string { return c.call.Pipeline }
 
+// StartedBy returns who started the execution, or "" if nobody said so.
+func (c *Ctx) StartedBy() string { return c.call.StartedBy }
+
 // Stage returns the id of the stage, such as "prod[eu-1]/deploy".
 func (c *Ctx) Stage() string { return c.call.Stage }
 

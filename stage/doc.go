@@ -15,6 +15,12 @@
 // with the same digests. [Verify] judges a release, [Approve] waits for people,
 // [Wait] for time; [Webhook] tells another system. [Each] and [Sub] repeat and nest.
 //
+// [Gated] puts the rules of package promotion before an environment: a set enters
+// only with its evidence. [Register], [Attested] and [RecordApproval] leave that
+// evidence, [Propose] tells approvers what they approve and what is missing, and
+// [Target] finds what to go back to. [LedgerLog] keeps what happened in a state
+// store.
+//
 // Every stage takes options: [After], [If], [Retry], [Timeout], [Deadline],
 // [OnFailure], [Always], [Tolerance], [Window].
 //

@@ -18,6 +18,13 @@ type Tamperer interface {
 	Tamper(ctx context.Context, key driver.Key, content []byte) error
 }
 
+// DamageKeeper is implemented by drivers under test, beside [Tamperer], whose backend does not write content that it has
+// already, so that putting it again repairs nothing. Damage must be found all the same.
+type DamageKeeper interface {
+	// KeepsDamage does nothing.
+	KeepsDamage()
+}
+
 // Run holds drivers to the contract of [driver.Driver]. newDriver returns an empty one for each test and registers what has
 // to be cleaned up; it is called from tests that run in parallel.
 func Run(t *testing.T, newDriver func(t *testing.T) driver.Driver) {

@@ -70,6 +70,10 @@ func testStoreVerifiesReads(t *testing.T, d driver.Driver) {
 	if err := store.Put(t.Context(), digest, bytes.NewReader(content), nil); err != nil {
 		t.Fatalf("Put: %v", err)
 	}
+	if !repairs(d) {
+		wantMismatch(t, store, digest, "put again")
+		return
+	}
 	if data, err := store.ReadAll(t.Context(), digest, 0); err != nil || !bytes.Equal(data, content) {
 		t.Errorf("ReadAll after a repair: %d bytes, %v; want the content", len(data), err)
 	}

@@ -17,7 +17,7 @@
 //     is the exception.
 //
 // Putting an object that exists replaces it atomically: the content is the same, unless what was stored has been damaged,
-// and then a second Put is the repair.
+// and then a second Put is the repair, unless the backend itself keeps one copy of each content and does not look at it again.
 //
 // # Errors
 //

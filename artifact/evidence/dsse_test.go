@@ -41,10 +41,15 @@ func TestSpecificationExample(t *testing.T) {
 		"signatures":[{"sig":"A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="}]}`))
 	require.NoError(t, err)
 	require.Equal(t, "hello world", string(e.Payload))
-	number := func(s string) *big.Int { n, ok := new(big.Int).SetString(s, 10); require.True(t, ok); return n }
-	key := &ecdsa.PublicKey{Curve: elliptic.P256(),
-		X: number("46950820868899156662930047687818585632848591499744589407958293238635476079160"),
-		Y: number("5640078356564379163099075877009565129882514886557779369047442380624545832820")}
+	number := func(s string) []byte {
+		n, ok := new(big.Int).SetString(s, 10)
+		require.True(t, ok)
+		return n.FillBytes(make([]byte, 32))
+	}
+	point := append([]byte{4}, number("46950820868899156662930047687818585632848591499744589407958293238635476079160")...)
+	point = append(point, number("5640078356564379163099075877009565129882514886557779369047442380624545832820")...)
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	require.NoError(t, err)
 	pae := evidence.PAE(e.PayloadType, e.Payload)
 	_, err = p256{key}.Verify(t.Context(), pae, e.Signatures[0])
 	require.NoError(t, err, "a signature made by the specification's authors fits our encoding")

@@ -38,10 +38,14 @@ func newBench(t *testing.T) *bench {
 }
 
 // deploy makes a Deployment whose pods have the labels app=web and the track.
-func (b *bench) deploy(name, image string, replicas int32) *appsv1.Deployment {
+func (b *bench) deploy(name, image string, replicas int32, changes ...func(*v1.PodSpec)) *appsv1.Deployment {
 	b.t.Helper()
 	labels := map[string]string{"app": "web", "track": name}
 	zero := intstr.FromInt32(0)
+	spec := v1.PodSpec{Containers: []v1.Container{webContainer(image)}}
+	for _, change := range changes {
+		change(&spec)
+	}
 	made, err := b.client.AppsV1().Deployments(b.namespace).Create(b.t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
@@ -53,7 +57,7 @@ func (b *bench) deploy(name, image string, replicas int32) *appsv1.Deployment {
 			},
 			Template: v1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       v1.PodSpec{Containers: []v1.Container{webContainer(image)}},
+				Spec:       spec,
 			},
 		},
 	}, metav1.CreateOptions{})

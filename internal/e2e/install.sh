@@ -1,8 +1,8 @@
 #!/bin/sh
 # install.sh installs what the end-to-end tests need from Debian: ip, nft,
-# redis-server and the PostgreSQL server programs. It must run as root and asks
-# nothing. What is there already is left alone, and no service is started: the
-# tests start servers of their own, with their own data.
+# redis-server, docker-registry and the PostgreSQL server programs. It must run as
+# root and asks nothing. What is there already is left alone, and no service is
+# started: the tests start servers of their own, with their own data.
 set -eu
 
 missing=""
@@ -19,6 +19,7 @@ want nftables command -v nft
 want util-linux command -v nsenter
 want redis-server command -v redis-server
 want postgresql postgres_there
+want docker-registry command -v docker-registry
 want ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 
 if [ -z "$missing" ]; then

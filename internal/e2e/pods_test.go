@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"fmt"
 	"testing"
 	"time"
 
@@ -120,33 +121,44 @@ func TestGracePeriodEndsADrain(t *testing.T) {
 
 func TestJobs(t *testing.T) {
 	b := newBench(t)
-	for name, image := range map[string]string{"good": "job:v1-runfor_300ms", "bad": "job:v1-exit_3"} {
-		zero := int32(0)
-		_, err := b.client.BatchV1().Jobs(b.namespace).Create(t.Context(), &batchv1.Job{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Spec: batchv1.JobSpec{BackoffLimit: &zero, Template: v1.PodTemplateSpec{Spec: v1.PodSpec{
-				RestartPolicy: v1.RestartPolicyNever,
-				Containers:    []v1.Container{{Name: "job", Image: image}},
-			}}},
-		}, metav1.CreateOptions{})
-		require.NoError(t, err)
-	}
-	for name, want := range map[string]batchv1.JobConditionType{"good": batchv1.JobComplete, "bad": batchv1.JobFailed} {
-		b.eventually(func() error {
-			job, err := b.client.BatchV1().Jobs(b.namespace).Get(t.Context(), name, metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
-			for _, c := range job.Status.Conditions {
-				if c.Type == want && c.Status == v1.ConditionTrue {
-					return nil
-				}
-			}
-			return apierrors.NewBadRequest(name + " is not yet " + string(want))
-		})
-	}
+	b.job("good", "job:v1-runfor_300ms")
+	b.job("bad", "job:v1-exit_3")
+	b.jobUntil("good", batchv1.JobComplete)
+	b.jobUntil("bad", batchv1.JobFailed)
 	p := b.podUntil("failed", func(p *v1.Pod) bool { return p.Status.Phase == v1.PodFailed })
 	require.EqualValues(t, 3, p.Status.ContainerStatuses[0].State.Terminated.ExitCode)
+}
+
+// job makes a Job of one pod that has one try.
+func (b *bench) job(name, image string, changes ...func(*v1.PodSpec)) {
+	b.t.Helper()
+	zero := int32(0)
+	spec := v1.PodSpec{RestartPolicy: v1.RestartPolicyNever, Containers: []v1.Container{{Name: "job", Image: image}}}
+	for _, change := range changes {
+		change(&spec)
+	}
+	_, err := b.client.BatchV1().Jobs(b.namespace).Create(b.t.Context(), &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       batchv1.JobSpec{BackoffLimit: &zero, Template: v1.PodTemplateSpec{Spec: spec}},
+	}, metav1.CreateOptions{})
+	require.NoError(b.t, err)
+}
+
+// jobUntil waits until the Job has the condition.
+func (b *bench) jobUntil(name string, want batchv1.JobConditionType) {
+	b.t.Helper()
+	b.eventually(func() error {
+		job, err := b.client.BatchV1().Jobs(b.namespace).Get(b.t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, c := range job.Status.Conditions {
+			if c.Type == want && c.Status == v1.ConditionTrue {
+				return nil
+			}
+		}
+		return fmt.Errorf("job %s is not yet %s: %+v", name, want, job.Status)
+	})
 }
 
 func TestMissingConfigMapHoldsThePod(t *testing.T) {

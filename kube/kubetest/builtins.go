@@ -90,6 +90,8 @@ func clusterKinds() []*resource {
 		kind("coordination.k8s.io", "v1", "Lease", "leases"),
 		kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", "pc").cluster().withGeneration(),
 		kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", "sc").cluster(),
+		kind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations").cluster().withGeneration(),
+		kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations").cluster().withGeneration(),
 		kind(rbac, "v1", "Role", "roles"),
 		kind(rbac, "v1", "RoleBinding", "rolebindings"),
 		kind(rbac, "v1", "ClusterRole", "clusterroles").cluster(),

@@ -42,6 +42,7 @@ type Cluster struct {
 	events   map[string]string      // names of events by what they say
 	lives    map[types.UID]*podLife // what the kubelets know
 	hpaNext  map[types.UID]time.Time
+	employed int // Managers so far
 	nextIP   int
 	nextVIP  int
 	nextPort int

@@ -2,18 +2,13 @@ package pipelinetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
-	"slices"
-	"sync"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gennaker/gennaker/pipeline"
-	"github.com/gennaker/gennaker/pipeline/storetest"
 )
 
 // Case is one execution and the world around it. The function that makes it is
@@ -39,172 +34,87 @@ type Case struct {
 
 // CrashOptions are the settings of CrashEverywhere.
 type CrashOptions struct {
+	// Store makes an empty store, on which all processes of one execution work. It
+	// is called inside the bubble; nil means pipeline.NewMemory. Register its
+	// closing with t.Cleanup.
+	Store func(t *testing.T) pipeline.Store
 	// Outage is how long no process runs after a crash; default 1 s.
 	Outage time.Duration
+	// Singles bounds how many crash points are tried; more are sampled by Seed. 0
+	// means all of them.
+	Singles int
 	// Pairs is how many pairs of crashes, the second in the process that follows
-	// the first, are tried besides; they are picked at random by Seed. 0 means none.
+	// the first, are tried besides, sampled by Seed. 0 means none.
 	Pairs int
 	Seed  uint64
+	// Idempotent says that starting an effect again under the same key is harmless.
+	// Without it, two starts that succeed under one key fail the test. With it,
+	// requests that arrive when the next process is at work are tried too, which
+	// only the system itself can refuse.
+	Idempotent bool
+	// Result is what must be the same as without a crash, of an execution that has
+	// ended; nil means its status and output. Set it if the output tells the time.
+	Result func(s pipeline.Snapshot) string
 	// Patience bounds one execution in virtual time; default 1000 h.
 	Patience time.Duration
 }
 
-// deaths are the ways of dying at a write.
-var deaths = map[string]storetest.Fate{
-	"before":       storetest.CrashBefore, // the write never happened
-	"after":        storetest.CrashAfter,  // it happened, the engine never knew
-	"on its way":   storetest.CrashLate,   // it lands when the next process has begun
-	"lost reply":   storetest.Lose,        // no crash: it happened, the engine must find out
-	"lost request": storetest.LoseUnwritten,
-}
+// everything is the environment variable that lifts Singles and Pairs.
+const everything = "GENNAKER_CRASH"
 
-// CrashEverywhere runs the case once undisturbed and then once for every write
-// and every way of dying at it, each in a synctest bubble of its own. It fails
-// if the final status or output differs, or if the case's Check does.
+// CrashEverywhere runs the case once undisturbed, which enumerates its writes to
+// the store and the calls of its stages' code, and then once for each of these
+// and every way of dying at it; see the package's page for the ways. Each run has
+// a synctest bubble of its own. It fails if the final status or output differs
+// from the undisturbed one, or what Result makes of them, if an effect was started twice under one key, or if
+// the case's Check does.
+//
+// With GENNAKER_CRASH=all in the environment, Singles does not count and all
+// pairs are tried: the square of what there is singly, so give -run and -timeout.
 func CrashEverywhere(t *testing.T, make func(t *testing.T) Case, o CrashOptions) {
 	t.Helper()
-	if o.Outage == 0 {
-		o.Outage = time.Second
+	o.Outage = orDefault(o.Outage, time.Second)
+	o.Patience = orDefault(o.Patience, 1000*time.Hour)
+	if o.Result == nil {
+		o.Result = func(s pipeline.Snapshot) string { return fmt.Sprintf("%s with %s", s.Status, s.Output) }
 	}
-	if o.Patience == 0 {
-		o.Patience = 1000 * time.Hour
+	if o.Store == nil {
+		o.Store = func(*testing.T) pipeline.Store { return pipeline.NewMemory() }
 	}
-	var want pipeline.Snapshot
-	writes := 0
+	var want outcome
 	t.Run("undisturbed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { want, writes = life(t, make, o) })
+		synctest.Test(t, func(t *testing.T) { want = live(t, make, o) })
 	})
 	if t.Failed() {
 		return
 	}
-	disturb := func(name string, points ...point) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				got, _ := life(t, make, o, points...)
-				if got.Status != want.Status || string(got.Output) != string(want.Output) {
-					t.Errorf("ended %s with %s (%s), undisturbed it %s with %s", got.Status, got.Output, got.Reason, want.Status, want.Output)
-				}
-			})
+	singles := points(want, o)
+	singly, pairs := len(singles), o.Pairs
+	if os.Getenv(everything) == "all" {
+		pairs = singly * singly
+	} else if o.Singles > 0 {
+		singly = min(singly, o.Singles)
+	}
+	disturb := func(t *testing.T, at ...point) {
+		synctest.Test(t, func(t *testing.T) {
+			got := live(t, make, o, at...)
+			if w, g := o.Result(want.final), o.Result(got.final); w != g {
+				t.Errorf("ended as %.1000s (%s), undisturbed as %.1000s", g, got.final.Reason, w)
+			}
 		})
 	}
-	names := slices.Sorted(maps.Keys(deaths))
-	for _, name := range names {
-		for k := 1; k <= writes; k++ {
-			disturb(fmt.Sprintf("%s write %d", name, k), point{k, deaths[name]})
-		}
+	for _, k := range sample(o.Seed, len(singles), singly) {
+		t.Run(singles[k].String(), func(t *testing.T) { disturb(t, singles[k]) })
 	}
-	random := rand.New(rand.NewPCG(o.Seed, 1))
-	for range o.Pairs {
-		a, b := names[random.IntN(len(names))], names[random.IntN(len(names))]
-		k, l := 1+random.IntN(writes), 1+random.IntN(writes)
-		disturb(fmt.Sprintf("%s write %d, then %s write %d", a, k, b, l), point{k, deaths[a]}, point{l, deaths[b]})
+	for _, k := range sample(o.Seed+1, len(singles)*len(singles), pairs) {
+		a, b := singles[k/len(singles)], singles[k%len(singles)]
+		t.Run(fmt.Sprintf("%v, then %v", a, b), func(t *testing.T) { disturb(t, a, b) })
 	}
 }
 
-// point is a write of a process and what becomes of it.
-type point struct {
-	write int
-	fate  storetest.Fate
-}
-
-func (p point) fault(w storetest.Write) storetest.Fault {
-	if w.N != p.write {
-		return storetest.Fault{}
+func orDefault(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
 	}
-	return storetest.Fault{Fate: p.fate}
-}
-
-// life runs one execution. Each point is where a process has trouble; if it dies
-// of it, another process follows. It returns the writes of the first process.
-func life(t *testing.T, make func(t *testing.T) Case, o CrashOptions, points ...point) (pipeline.Snapshot, int) {
-	t.Helper()
-	c := make(t)
-	if c.Close != nil {
-		defer c.Close()
-	}
-	below := pipeline.NewMemory()
-	writes, land := 0, (func() int)(nil)
-	for k := 0; k <= len(points); k++ {
-		store := storetest.NewFaulty(below)
-		store.OnWrite = func(storetest.Write) storetest.Fault { return storetest.Fault{} }
-		if k < len(points) {
-			store.OnWrite = points[k].fault
-		}
-		s, ended := c.process(t, store, store.Crashed(), land, o)
-		if k == 0 {
-			writes = store.Writes()
-		}
-		if ended {
-			if c.Check != nil {
-				c.Check(t, s)
-			}
-			return s, writes
-		}
-		land = store.Land
-		time.Sleep(o.Outage)
-	}
-	t.Fatalf("the execution has not ended within %v", o.Patience)
-	return pipeline.Snapshot{}, 0
-}
-
-// process is the life of one process: until the execution has ended, or it crashes.
-func (c Case) process(t *testing.T, store pipeline.Store, crashed <-chan struct{}, land func() int, o CrashOptions) (s pipeline.Snapshot, ended bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), o.Patience)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	e, stop := On(t, store, pipeline.Options{DrainTimeout: time.Nanosecond}, c.Pipelines...)
-	defer stop()
-	defer cancel()
-	if land != nil {
-		synctest.Wait()
-		land()
-	}
-	if err := c.Start(ctx, e); err != nil {
-		if isClosed(crashed) {
-			return s, false
-		}
-		t.Fatalf("start: %v", err)
-	}
-	if c.Drive != nil {
-		wg.Go(func() { c.Drive(ctx, e) })
-	}
-	done := make(chan error, 1)
-	wg.Go(func() { done <- wait(ctx, e, c.ID) })
-	select {
-	case <-crashed:
-		return s, false
-	case err := <-done:
-		if err != nil {
-			t.Errorf("watch: %v", err)
-			return s, false
-		}
-	}
-	s, err := e.Get(ctx, c.ID)
-	if err != nil {
-		t.Fatalf("get: %v", err)
-	}
-	return s, true
-}
-
-func wait(ctx context.Context, e pipeline.Engine, id string) error {
-	for _, err := range e.Watch(ctx, id, 0) {
-		switch {
-		case errors.Is(err, storetest.ErrCrashed):
-			<-ctx.Done()
-			return err
-		case err != nil:
-			return err
-		}
-	}
-	return nil
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
+	return d
 }

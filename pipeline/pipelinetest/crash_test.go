@@ -3,6 +3,7 @@ package pipelinetest_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gennaker/gennaker/pipeline"
+	"github.com/gennaker/gennaker/pipeline/boltstore"
 	"github.com/gennaker/gennaker/pipeline/pipelinetest"
 	"github.com/gennaker/gennaker/stage"
 )
@@ -88,6 +90,14 @@ func (r *remote) single(t *testing.T, keys ...string) {
 	}
 }
 
+// known fails if anything else was started.
+func (r *remote) known(t *testing.T, keys ...string) {
+	require.Len(t, r.started, len(keys))
+	for _, k := range keys {
+		require.NotEmpty(t, r.started[k], k)
+	}
+}
+
 func release(r *remote, opts ...pipeline.Option) *pipeline.Pipeline[string, string] {
 	return pipeline.Define("release", 1, func(b *pipeline.Builder, in pipeline.Ref[string]) pipeline.Ref[string] {
 		build := stage.Start(b, "build", r, in, stage.Retry(2, time.Minute))
@@ -115,8 +125,30 @@ func approve(ctx context.Context, e pipeline.Engine, id, gate string, actors ...
 	}
 }
 
+func bolt(t *testing.T) pipeline.Store {
+	s, err := boltstore.Open(filepath.Join(t.TempDir(), "state.db"), boltstore.Options{NoSync: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
 func TestCrashEverywhere(t *testing.T) {
+	t.Run("memory", func(t *testing.T) { crashRelease(t, pipelinetest.CrashOptions{Pairs: 40, Seed: 1}) })
+	t.Run("bolt", func(t *testing.T) { crashRelease(t, pipelinetest.CrashOptions{Pairs: 5, Seed: 2, Store: bolt}) })
+}
+
+// What starts the same thing again under a key harmlessly also stands requests
+// that come late.
+func TestCrashEverywhereIdempotent(t *testing.T) {
+	crashRelease(t, pipelinetest.CrashOptions{Singles: 60, Seed: 3, Idempotent: true})
+}
+
+func crashRelease(t *testing.T, o pipelinetest.CrashOptions) {
 	pipelinetest.CrashEverywhere(t, func(t *testing.T) pipelinetest.Case {
+		started := (*remote).single
+		if o.Idempotent {
+			started = (*remote).known
+		}
 		r := newRemote(time.Hour)
 		r.fails["build"] = true
 		p := release(r)
@@ -129,10 +161,10 @@ func TestCrashEverywhere(t *testing.T) {
 			Drive: func(ctx context.Context, e pipeline.Engine) { approve(ctx, e, "r1", "approve", "alice", "bob") },
 			Check: func(t *testing.T, s pipeline.Snapshot) {
 				require.Equal(t, pipeline.Succeeded, s.Status, s.Reason)
-				r.single(t, "r1/build/1", "r1/build/2", "r1/test/1", "r1/prod[eu]/deploy/1", "r1/prod[us]/deploy/1")
+				started(r, t, "r1/build/1", "r1/build/2", "r1/test/1", "r1/prod[eu]/deploy/1", "r1/prod[us]/deploy/1")
 			},
 		}
-	}, pipelinetest.CrashOptions{Pairs: 40, Seed: 1})
+	}, o)
 }
 
 func TestCrashEverywhereWhileCancelled(t *testing.T) {

@@ -16,7 +16,8 @@
 //		out, err := run.Wait(t.Context())
 //	})
 //
-// [Advance] lets time pass, [Approve] and [Reject] decide, and [Stub] replaces what
+// [Advance] lets time pass, [Approve], [Reject] and [Cancel] decide, [Events] and
+// [Happened] tell what happened, and [Stub] replaces what
 // stages do by a [Script], so that a pipeline's own shape is tested without the
 // systems around it:
 //
@@ -27,11 +28,28 @@
 //
 // # Crashes
 //
-// [CrashEverywhere] runs an execution once to count its writes, and then again for
-// every write and every way of dying at it: before the write, after it but before
-// the engine knew, and with the write still on its way. Each time a new engine
-// takes over. [CrashOptions].Pairs adds crashes of that one, too. The outcome must be the same, and what the test checks of the outside
-// world must hold: one build, one rollout, one message.
+// [CrashEverywhere] runs an execution once to enumerate its writes to the store and
+// the calls of its stages' code, and then again for each of these and every way of
+// dying at it. Each time another process takes over; the outcome must be the same,
+// no effect may be started twice under one key, and what the test checks of the
+// outside world must hold: one build, one rollout, one message.
+//
+//	before write     nothing was written
+//	after write      it was written, and the process never knew
+//	on its way       the write lands when the next process has begun
+//	lost reply       it was written, the process lives and must find out
+//	lost request     it was not written, the process lives and must find out
+//	before call      the call was not made
+//	after call       it was made, and its outcome was lost
+//	zombie           it was made, the process is suspended, another one works, and
+//	                 then the outcome is recorded late
+//	request late     for effects that are Idempotent: the process is suspended before
+//	                 the call and makes it when another one works
+//
+// [CrashOptions].Pairs adds crashes of the process that takes over. All pairs of
+// crash points are tried by
+//
+//	GENNAKER_CRASH=all go test -run CrashEverywhere -timeout 0 ./your/package
 //
 // # Plans
 //

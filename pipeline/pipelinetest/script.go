@@ -3,6 +3,7 @@ package pipelinetest
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,9 +63,33 @@ func (o Outcome) result() (json.RawMessage, error) {
 	return json.Marshal(o.value)
 }
 
+// scene is the system outside that scripted effects are started in.
+type scene struct {
+	mu    sync.Mutex
+	begun map[string]time.Time // by key
+}
+
+// start begins an effect, or says when it was begun.
+func (s *scene) start(key string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.begun[key]; !ok {
+		s.begun[key] = time.Now()
+	}
+	return s.begun[key]
+}
+
+func (s *scene) find(key string) (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.begun[key]
+	return t, ok
+}
+
 // Stub returns p with the stages that the script names replaced; the others run
-// their own code. It fails the test if the script names a stage that p has not.
-// Nothing is left to undo of a stage that is replaced.
+// their own code. A scripted effect is begun once under each key and found again
+// after a crash, as long as the pipeline that Stub returned is used. It fails the
+// test if the script names a stage that p has not. Nothing is left to undo of a stage that is replaced.
 func Stub[I, O any](t *testing.T, p *pipeline.Pipeline[I, O], s Script) *pipeline.Pipeline[I, O] {
 	t.Helper()
 	plan, err := p.Plan()
@@ -80,8 +105,9 @@ func Stub[I, O any](t *testing.T, p *pipeline.Pipeline[I, O], s Script) *pipelin
 			t.Fatalf("script: pipeline %q has no task or effect %q", plan.Name, id)
 		}
 	}
+	world := &scene{begun: map[string]time.Time{}}
 	return p.Replace(func(st pipeline.Stage, w pipeline.Work) pipeline.Work {
-		stub := stub{w, s, st.ID}
+		stub := stub{w, s, st.ID, world}
 		if !stub.scripted() {
 			return w
 		}
@@ -113,6 +139,7 @@ type stub struct {
 	pipeline.Work
 	script Script
 	id     string
+	world  *scene
 }
 
 func (s stub) scripted() bool {
@@ -157,14 +184,19 @@ func (s effectStub) Start(c *pipeline.Call) (json.RawMessage, error) {
 	if _, ok := s.outcome(c); !ok {
 		return s.work().Start(c)
 	}
-	return json.Marshal(time.Now())
+	return json.Marshal(s.world.start(c.Key))
 }
 
 func (s effectStub) Find(c *pipeline.Call) (json.RawMessage, bool, error) {
 	if _, ok := s.outcome(c); !ok {
 		return s.work().Find(c)
 	}
-	return nil, false, nil
+	begun, found := s.world.find(c.Key)
+	if !found {
+		return nil, false, nil
+	}
+	h, err := json.Marshal(begun)
+	return h, true, err
 }
 
 func (s effectStub) Poll(c *pipeline.Call, handle json.RawMessage) (pipeline.PollResult, error) {

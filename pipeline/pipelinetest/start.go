@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,34 @@ func Approve(t *testing.T, e pipeline.Engine, id, gate string, actors ...string)
 func Reject(t *testing.T, e pipeline.Engine, id, gate, actor, reason string) {
 	t.Helper()
 	decide(t, e, pipeline.SignalReject, id, gate, reason, actor)
+}
+
+// Cancel cancels an execution, and fails the test if that is refused.
+func Cancel(t *testing.T, e pipeline.Engine, id, actor, reason string) {
+	t.Helper()
+	decide(t, e, pipeline.SignalCancel, id, "", reason, actor)
+}
+
+// Events waits until an execution has ended and returns its events, without the
+// progress that is shown in between.
+func Events(t *testing.T, e pipeline.Engine, id string) []pipeline.Event {
+	t.Helper()
+	var all []pipeline.Event
+	for ev, err := range e.Watch(t.Context(), id, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Kind != pipeline.EventProgress {
+			all = append(all, ev)
+		}
+	}
+	return all
+}
+
+// Happened reports whether the events have one of the kind, of the stage unless
+// that is "".
+func Happened(events []pipeline.Event, kind pipeline.EventKind, stage string) bool {
+	return slices.ContainsFunc(events, func(ev pipeline.Event) bool { return ev.Kind == kind && (stage == "" || ev.Stage == stage) })
 }
 
 func decide(t *testing.T, e pipeline.Engine, kind pipeline.SignalKind, id, gate, reason string, actors ...string) {

@@ -33,6 +33,10 @@ type Cluster struct {
 	mu        sync.Mutex
 	processes []*process.Process // in the order of their start
 
+	fakes       sync.Mutex // held while fake nodes are made
+	kwok        *process.Process
+	kwokProgram Program
+
 	nodes  sync.WaitGroup          // kubelets and data plane
 	life   context.Context         // theirs
 	cancel context.CancelCauseFunc // ends it
@@ -49,7 +53,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	c := &Cluster{dir: dir, failed: make(chan error, o.Nodes+1)}
+	c := &Cluster{dir: dir, kwokProgram: o.Programs.KWOK, failed: make(chan error, o.Nodes+1)}
 	c.life, c.cancel = context.WithCancelCause(context.Background())
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("not ready within %s", o.Timeout))
 	defer cancel()

@@ -50,15 +50,16 @@ type Program struct {
 	Args []string // before the component's own flags
 }
 
-// Programs are the components of a control plane.
+// Programs are the components of a control plane, and of fake nodes.
 type Programs struct {
 	Etcd, APIServer, ControllerManager, Scheduler, Proxy Program
+	KWOK                                                 Program // for [Cluster.FakeNodes]
 }
 
 // FindPrograms takes each component from the folder KUBEBUILDER_ASSETS when that
 // variable is set and the folder has it (etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, kube-proxy), and what is left from
-// the program that package tools builds. Nothing is built when nothing is left.
+// kube-controller-manager, kube-scheduler, kube-proxy, kwok), and what is left from
+// the programs that package tools builds. Nothing is built when nothing is left.
 func FindPrograms(ctx context.Context) (Programs, error) {
 	var p Programs
 	rest := map[string]*Program{}
@@ -71,6 +72,7 @@ func FindPrograms(ctx context.Context) (Programs, error) {
 		{"kube-controller-manager", "controller-manager", &p.ControllerManager},
 		{"kube-scheduler", "scheduler", &p.Scheduler},
 		{"kube-proxy", "proxy", &p.Proxy},
+		{"kwok", "kwok", &p.KWOK},
 	} {
 		if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" {
 			one.program.Path = filepath.Join(dir, one.file)
@@ -79,6 +81,14 @@ func FindPrograms(ctx context.Context) (Programs, error) {
 			}
 		}
 		rest[one.component] = one.program
+	}
+	if kwok, ok := rest["kwok"]; ok {
+		path, err := tools.KWOK(ctx)
+		if err != nil {
+			return Programs{}, fmt.Errorf("cluster: %w", err)
+		}
+		kwok.Path = path
+		delete(rest, "kwok")
 	}
 	if len(rest) == 0 {
 		return p, nil

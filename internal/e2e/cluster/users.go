@@ -17,6 +17,7 @@ const (
 	Admin             = "admin" // for looking, and for what a test sets up
 	Tester            = "tester"
 	DataPlane         = "dataplane"
+	KWOK              = "kwok"
 	controllerManager = "system:kube-controller-manager"
 	scheduler         = "system:kube-scheduler"
 	proxy             = "system:kube-proxy"
@@ -27,7 +28,7 @@ const (
 // for tests that count the requests of several clients apart.
 func users(nodes int) map[string]string {
 	groups := map[string]string{controllerManager: "", scheduler: "", proxy: ""}
-	for _, name := range []string{Admin, Tester, DataPlane, "u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"} {
+	for _, name := range []string{Admin, Tester, DataPlane, KWOK, "u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"} {
 		groups[name] = "system:masters"
 	}
 	for i := range nodes {

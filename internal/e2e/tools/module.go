@@ -30,11 +30,16 @@ func moduleDir(ctx context.Context) (string, error) {
 // Module returns the folder with the source of a module that packages of the
 // end-to-end module import, for example to read its CRDs. It needs no network.
 func Module(ctx context.Context, path string) (string, error) {
+	return listed(ctx, path, "{{.Dir}}")
+}
+
+// listed returns what the go command knows of a module of the end-to-end module.
+func listed(ctx context.Context, path, format string) (string, error) {
 	dir, err := moduleDir(ctx)
 	if err != nil {
 		return "", err
 	}
-	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", path)
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", format, path)
 	list.Dir = dir
 	return output(list)
 }

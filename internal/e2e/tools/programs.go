@@ -65,6 +65,22 @@ func MinIO(ctx context.Context) (string, error) {
 	})
 }
 
+// KWOK returns the path of the simulator of nodes, of the version in go.mod, from
+// which the stages of the fake nodes come. A cold build takes about two minutes.
+func KWOK(ctx context.Context) (string, error) {
+	const module = "sigs.k8s.io/kwok"
+	version, err := listed(ctx, module, "{{.Version}}")
+	if err != nil {
+		return "", err
+	}
+	return cached(ctx, program{
+		name:  "kwok",
+		key:   [][]byte{[]byte(version)},
+		takes: "1 to 3 minutes on two cores",
+		build: install(module + "/cmd/kwok@" + version),
+	})
+}
+
 // install builds a program of another module at a version of its own, whose graph
 // has nothing to do with ours.
 func install(pkg string) func(context.Context, string) *exec.Cmd {

@@ -1,7 +1,7 @@
 // Command testcluster runs a program, by default a shell, beside a genuine cluster
 // of its own and removes the cluster when the program ends.
 //
-//	testcluster [-nodes N] [-stock] [program argument...]
+//	testcluster [-nodes N] [-fake N] [-stock] [program argument...]
 //
 // The program runs in the namespaces of the cluster with KUBECONFIG set, so that
 // kubectl and curl to ClusterIPs, Ingresses and Gateways just work. The exit code
@@ -25,11 +25,12 @@ import (
 func main() {
 	var o cluster.Options
 	flag.IntVar(&o.Nodes, "nodes", 1, "number of `nodes`")
+	fakes := flag.Int("fake", 0, "number of `nodes` whose pods exist in the API only")
 	flag.BoolVar(&o.StockLimits, "stock", false, "leave the controller manager's rate limits as they are")
 	flag.Parse()
 	o.DataPlane = true
 	os.Setenv("GENNAKER_E2E_STRICT", "1") // nothing works without namespaces
-	os.Exit(netns.Main(func() int { return run(o, flag.Args()) }, netns.Options{
+	os.Exit(netns.Main(func() int { return run(o, *fakes, flag.Args()) }, netns.Options{
 		Prepare: func(ctx context.Context) ([]string, error) {
 			_, err := cluster.FindPrograms(ctx)
 			return nil, err
@@ -38,7 +39,7 @@ func main() {
 }
 
 // run is what happens in the namespaces.
-func run(o cluster.Options, command []string) int {
+func run(o cluster.Options, fakes int, command []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	programs, err := cluster.FindPrograms(ctx)
@@ -51,6 +52,11 @@ func run(o cluster.Options, command []string) int {
 		return fail(err)
 	}
 	defer c.Stop()
+	if fakes > 0 {
+		if err := c.FakeNodes(ctx, fakes); err != nil {
+			return fail(err)
+		}
+	}
 	if len(command) == 0 {
 		command = []string{os.Getenv("SHELL")}
 		if command[0] == "" {

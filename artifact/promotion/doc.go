@@ -1,0 +1,51 @@
+// Package promotion says which set of artifacts may enter which environment, why not yet, and what runs where since when by
+// whom.
+//
+// # Model
+//
+// An [Environment] has a name and [Rules]. What happens is a [Record] in a [Ledger], an append-only log of one application: a
+// set became a candidate, its promotion was requested, started, ended; it was verified, demoted, rolled back; automation was
+// put on hold. [History] is the records with the verified evidence about one set. From it everything is computed:
+// [History.State] is what runs in an environment, [History.Soak] how long a set has run there, and [Eligible], a pure
+// function, whether a set may enter an environment. Its [Verdict] lists what is missing, in words for people and as data.
+//
+// A [Gatekeeper] has the ledger, the evidence, the keys and the environments of one application. It collects the history,
+// asks Eligible, and records: nothing enters an environment of its but through [Gatekeeper.Enter]. Package stage connects it
+// with pipelines: stage.Gated wraps the deployer of an environment.
+//
+// # Rules
+//
+// Supporting evidence (a test that passed, a good canary, an approval, provenance, soak) counts from the time it is dated.
+// Denials (a test that failed, a canary that failed or has no data, a rejection) count at once. Of one suite, one canary, one
+// person the newest word counts, and of two at the same time the denial. [Denies] tells one from the other.
+//
+// Soak counts only in the environments that the rules name, from the record that the set was verified there to the record of
+// what came after it, or to now; the longest such time counts. A set that is demoted or rolled back has lost what it had
+// gained there.
+//
+// What binds only automation: a hold, which every rollback sets; a set that runs already, has failed here, or is older than
+// what runs; and environments that are not promoted to automatically at all.
+//
+// # Guarantees
+//
+//  1. A set enters an environment only if Eligible has said so about the very history that the entry is appended to: the
+//     ledger refuses an entry whose history has changed meanwhile, and the question is asked again.
+//  2. Eligible is monotone in supporting evidence: more of it never removes eligibility. It is antitone in denials: only
+//     they, and records, remove it. With the same history it is monotone in time.
+//  3. No record is lost or changed, whatever the number of processes; records have an order that does not depend on clocks.
+//  4. A rollback goes to the last set that was verified good in the environment, and to no other.
+//  5. Every call that writes has a key, and a call that is repeated under its key after a crash writes nothing new.
+//
+// Times are those of the processes that write. A soak may be cut short by as much as the clock that ends it is ahead of the
+// clock that began it, and by no more; a clock that steps back never adds to one.
+//
+// # Errors
+//
+// [NotEligibleError] has the verdict, [BusyError] and [SupersededError] say what the queue of an environment has decided,
+// [ErrUnknown] that something is not known here, [ErrConflict] that a log's position is taken, [ErrNoTarget] that there is
+// nothing to go back to.
+//
+// # Testing
+//
+// [NewMemoryLog] is a log for tests; time is package time's, so a soak of days passes at once in testing/synctest.
+package promotion

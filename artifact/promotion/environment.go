@@ -1,0 +1,115 @@
+package promotion
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/gennaker/gennaker/artifact"
+)
+
+// An Environment is a place where a set runs, and what is asked of sets that enter it.
+type Environment struct {
+	// Name is the environment's, such as "prod": 1 to 63 of a-z, 0-9, '.', '_' and '-', first a letter or digit. Required.
+	Name string `json:"name"`
+	// Cluster and Namespace are where it is, for people.
+	Cluster   string `json:"cluster,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// Repository is the prefix of the repositories that the environment pulls from, such as "registry.prod.example.com". If it
+	// is not empty, a [Copier] copies what enters to there, by digest.
+	Repository string `json:"repository,omitempty"`
+	Rules      Rules  `json:"rules,omitzero"`
+}
+
+// Rules are what is asked of a set that is to enter an environment. The zero Rules ask for nothing, and are manual.
+type Rules struct {
+	// From are the environments in which the set must have been verified good. All of them, unless AnyFrom is set.
+	From    []Upstream `json:"from,omitempty"`
+	AnyFrom bool       `json:"anyFrom,omitempty"`
+	// Tests are the suites whose newest result must be good.
+	Tests []string `json:"tests,omitempty"`
+	// Canaries are the environments whose newest canary verdict must be good.
+	Canaries []string `json:"canaries,omitempty"`
+	// Builders are the builders of whom one must have built, by its own provenance, each image, chart and bundle of manifests.
+	Builders []string `json:"builders,omitempty"`
+	// Approvals is how many different people must have approved the set for this environment, and nobody's word be a rejection.
+	Approvals int `json:"approvals,omitempty"`
+	// Approvers are the people whose word counts; empty means everybody's.
+	Approvers []string `json:"approvers,omitempty"`
+	// Automatic lets automation promote; otherwise people must.
+	Automatic bool `json:"automatic,omitempty"`
+	// Queue says what becomes of a promotion that is asked for while another one is under way. Default Queue.
+	Queue QueuePolicy `json:"queue,omitempty"`
+	// HoldFor is for how long a rollback keeps automation away; 0 means until a person releases it.
+	HoldFor time.Duration `json:"holdFor,omitempty"`
+	// RolloutVerifies takes a rollout that has succeeded for verified good. Otherwise somebody has to say so.
+	RolloutVerifies bool `json:"rolloutVerifies,omitempty"`
+}
+
+// An Upstream is an environment that a set comes from.
+type Upstream struct {
+	Environment string `json:"environment"`
+	// Soak is how long the set must have run there since it was verified good, without interruption.
+	Soak time.Duration `json:"soak,omitempty"`
+}
+
+// QueuePolicy says what becomes of a promotion that is asked for while another one is under way in the environment.
+type QueuePolicy string
+
+// The policies. A promotion that has started is never interrupted.
+const (
+	Queue      QueuePolicy = ""            // it waits; the first who asked is the first to go
+	NewestWins QueuePolicy = "newest-wins" // it waits, and those who wait already are dismissed
+	Reject     QueuePolicy = "reject"      // it is refused
+)
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// Validate reports everything that is wrong with the environment itself.
+func (e Environment) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("environment %q: "+format, append([]any{e.Name}, args...)...))
+	}
+	r := e.Rules
+	if !namePattern.MatchString(e.Name) {
+		bad("name: want 1 to 63 of a-z, 0-9, '.', '_', '-', first a letter or digit")
+	}
+	if e.Repository != "" {
+		if _, err := artifact.ParseReference(e.Repository + "/x"); err != nil {
+			bad("repository: %w", err)
+		}
+	}
+	for i, u := range r.From {
+		switch {
+		case u.Environment == e.Name:
+			bad("it cannot come from itself")
+		case u.Soak < 0:
+			bad("soak in %q is negative", u.Environment)
+		case slices.ContainsFunc(r.From[:i], func(o Upstream) bool { return o.Environment == u.Environment }):
+			bad("it comes from %q twice", u.Environment)
+		}
+	}
+	if r.Approvals < 0 || r.HoldFor < 0 {
+		bad("negative setting")
+	}
+	if n := len(r.Approvers); n > 0 && r.Approvals > n {
+		bad("%d approvals cannot be reached by %d approvers", r.Approvals, n)
+	}
+	if !slices.Contains([]QueuePolicy{Queue, NewestWins, Reject}, r.Queue) {
+		bad("unknown queue policy %q", r.Queue)
+	}
+	return errors.Join(errs...)
+}
+
+// Digest identifies the environment with its rules: it is the policy of a verification summary.
+func (e Environment) Digest() artifact.Digest {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // strings and numbers can be encoded
+	}
+	return artifact.FromBytes(raw)
+}

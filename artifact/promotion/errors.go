@@ -1,0 +1,42 @@
+package promotion
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gennaker/gennaker/artifact"
+)
+
+// Reasons, to be asked for with errors.Is.
+var (
+	// ErrConflict says that a position of a log is taken.
+	ErrConflict = errors.New("position is taken")
+	// ErrUnknown says that an environment, a set or a promotion is not known here.
+	ErrUnknown = errors.New("unknown")
+	// ErrNoTarget says that no set can be gone back to.
+	ErrNoTarget = errors.New("nothing to go back to")
+	// ErrNotRunning says that a set was to be judged that does not run.
+	ErrNotRunning = errors.New("does not run")
+)
+
+// BusyError says that a promotion was refused because another one is under way.
+type BusyError struct {
+	Environment string
+	Key         string          // of the promotion that is under way or waits
+	Set         artifact.Digest // its set
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("environment %q: promotion %q of set %s is under way; ask again when it has ended", e.Environment, e.Key, e.Set.Short())
+}
+
+// SupersededError says that a promotion was dismissed by a newer one while it waited.
+type SupersededError struct {
+	Environment string
+	Key         string // of the promotion that has been dismissed
+	By          string // the key of the newer one
+}
+
+func (e *SupersededError) Error() string {
+	return fmt.Sprintf("environment %q: promotion %q was superseded by %q while it waited", e.Environment, e.Key, e.By)
+}

@@ -1,0 +1,182 @@
+package promotion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/artifact/evidence"
+)
+
+// A Copier copies an artifact, by its digest, to a repository below the given prefix, and returns it with its new location;
+// kind, name, version and digest stay. It is called again after a crash, and does nothing for what is there already.
+type Copier interface {
+	Copy(ctx context.Context, a artifact.Artifact, prefix string) (artifact.Artifact, error)
+}
+
+// Config is what a [Gatekeeper] is made of.
+type Config struct {
+	// Application is whose sets these are; it names the ledger. Required, of the form of an environment's name.
+	Application string
+	// Environments are those of the application. Required; names differ, and what rules name is among them.
+	Environments []Environment
+	// Log keeps the ledger. Required.
+	Log Log
+	// Store keeps sets and their evidence. Required.
+	Store *artifact.Store
+	// Signer signs what the gatekeeper attests, and its verification summaries. Required.
+	Signer evidence.Signer
+	// Trust says whose evidence counts. The signer's own is not trusted unless it is named there, too.
+	Trust evidence.Trust
+	// Copier copies images between the repositories of environments. Required if an environment has a Repository.
+	Copier Copier
+	// Verifier is who the summaries say has verified, a URI. Default "https://github.com/gennaker/gennaker".
+	Verifier string
+}
+
+// A Gatekeeper decides what may enter the environments of one application, and keeps its ledger. It is safe for concurrent
+// use, and any number of processes may have gatekeepers over the same log and store.
+type Gatekeeper struct {
+	c        Config
+	ledger   *Ledger
+	evidence *evidence.Store
+}
+
+// NewGatekeeper returns a gatekeeper, or everything that is wrong with its configuration.
+func NewGatekeeper(c Config) (*Gatekeeper, error) {
+	if c.Verifier == "" {
+		c.Verifier = "https://github.com/gennaker/gennaker"
+	}
+	c.Environments = slices.Clone(c.Environments)
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("gatekeeper of %q: %w", c.Application, err)
+	}
+	return &Gatekeeper{c: c, ledger: NewLedger(c.Log), evidence: evidence.NewStore(c.Store)}, nil
+}
+
+func (c Config) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !namePattern.MatchString(c.Application) {
+		bad("Application: want 1 to 63 of a-z, 0-9, '.', '_', '-', first a letter or digit")
+	}
+	if c.Log == nil || c.Store == nil || c.Signer == nil {
+		bad("Log, Store and Signer are required")
+	}
+	if len(c.Environments) == 0 {
+		bad("there are no environments")
+	}
+	known := func(name string) bool {
+		return slices.ContainsFunc(c.Environments, func(e Environment) bool { return e.Name == name })
+	}
+	for i, e := range c.Environments {
+		if err := e.Validate(); err != nil {
+			errs = append(errs, err)
+		}
+		if slices.ContainsFunc(c.Environments[:i], func(o Environment) bool { return o.Name == e.Name }) {
+			bad("environment %q is there twice", e.Name)
+		}
+		for _, u := range e.Rules.From {
+			if !known(u.Environment) {
+				bad("environment %q: it comes from %q, which is not among the environments", e.Name, u.Environment)
+			}
+		}
+		if e.Repository != "" && c.Copier == nil {
+			bad("environment %q: it has a repository of its own; set Config.Copier", e.Name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Environment returns an environment by name. The error wraps [ErrUnknown].
+func (g *Gatekeeper) Environment(name string) (Environment, error) {
+	for _, e := range g.c.Environments {
+		if e.Name == name {
+			return e, nil
+		}
+	}
+	return Environment{}, fmt.Errorf("environment %q of %q: %w", name, g.c.Application, ErrUnknown)
+}
+
+// Application returns whose gatekeeper this is.
+func (g *Gatekeeper) Application() string { return g.c.Application }
+
+// Records returns the ledger: what happened when, by whom, in order.
+func (g *Gatekeeper) Records(ctx context.Context) ([]Record, error) { return g.ledger.Records(ctx) }
+
+// State returns what runs in an environment, since when and by whom, and what is about to.
+func (g *Gatekeeper) State(ctx context.Context, env string) (State, error) {
+	if _, err := g.Environment(env); err != nil {
+		return State{}, err
+	}
+	records, err := g.ledger.Records(ctx)
+	return History{Records: records}.State(env), err
+}
+
+// Set returns a set that has been a candidate, or was promoted, by its digest.
+func (g *Gatekeeper) Set(ctx context.Context, d artifact.Digest) (artifact.Set, error) {
+	return g.c.Store.GetSet(ctx, d)
+}
+
+// Attest signs a claim about a set and stores it as evidence. It returns the evidence's digest, which is the same when the
+// same claim is attested again.
+func (g *Gatekeeper) Attest(ctx context.Context, set artifact.Set, p evidence.Predicate) (artifact.Digest, error) {
+	s, err := evidence.About(set, p)
+	if err != nil {
+		return "", err
+	}
+	e, err := evidence.Sign(ctx, s, g.c.Signer)
+	if err != nil {
+		return "", err
+	}
+	return g.evidence.Put(ctx, set.Digest(), e)
+}
+
+// History returns all records, and the evidence about a set that is verified; refused says what is not, and why.
+func (g *Gatekeeper) History(ctx context.Context, set artifact.Set) (h History, refused []*evidence.Error, err error) {
+	good, refused, err := g.evidence.Open(ctx, set, g.c.Trust)
+	if err != nil {
+		return History{}, nil, err
+	}
+	records, err := g.ledger.Records(ctx)
+	return History{Records: records, Evidence: good}, refused, err
+}
+
+// Ask returns whether a set may enter an environment now, with the reasons. It writes nothing.
+func (g *Gatekeeper) Ask(ctx context.Context, set artifact.Set, env string) (Verdict, error) {
+	e, err := g.Environment(env)
+	if err != nil {
+		return Verdict{}, err
+	}
+	h, refused, err := g.History(ctx, set)
+	if err != nil {
+		return Verdict{}, err
+	}
+	v := Eligible(set, e, h, time.Now().UTC())
+	for _, r := range refused {
+		v.Refused = append(v.Refused, r.Error())
+	}
+	return v, nil
+}
+
+// write appends a record under a key: if the same event is there under that key already, it is returned instead. check, if
+// not nil, is asked with all records first.
+func (g *Gatekeeper) write(ctx context.Context, r Record, check func(h History, r *Record) error) (Record, error) {
+	return g.ledger.Append(ctx, func(records []Record) (Record, bool, error) {
+		for _, old := range records {
+			if r.Key != "" && old.Key == r.Key && old.Event == r.Event && old.Environment == r.Environment {
+				return old, false, nil
+			}
+		}
+		out := r
+		if check != nil {
+			if err := check(History{Records: records}, &out); err != nil {
+				return Record{}, false, err
+			}
+		}
+		return out, true, nil
+	})
+}

@@ -1,0 +1,484 @@
+package promotion_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/artifact/evidence"
+	"github.com/gennaker/gennaker/artifact/memartifact"
+	"github.com/gennaker/gennaker/artifact/promotion"
+)
+
+func TestPromotionFromTestToProd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		g, w := keeper(t)
+		set := aSet(1)
+		_, err := g.Register(ctx, set, "jenkins")
+		require.NoError(t, err)
+		require.NotNil(t, promote(t, g, "test", "t1", set, false).Started)
+		full(t, g, set, time.Now())
+
+		time.Sleep(18 * time.Minute)
+		early := promote(t, g, "prod", "p1", set, false)
+		require.Nil(t, early.Started)
+		require.Equal(t, "soak: 42m0s left in test", early.Verdict.String())
+		time.Sleep(42 * time.Minute)
+		e, err := g.Enter(ctx, "prod", "p1")
+		require.NoError(t, err)
+		require.NotNil(t, e.Started)
+		require.Equal(t, set, e.Set)
+		again, err := g.Enter(ctx, "prod", "p1")
+		require.NoError(t, err)
+		require.Equal(t, e.Started, again.Started, "it enters once")
+		require.Equal(t, e.Summary, again.Summary)
+		s, err := g.State(ctx, "prod")
+		require.NoError(t, err)
+		require.Equal(t, "p1", s.Running.Key)
+		require.Empty(t, s.Set)
+		for range 2 {
+			_, err = g.Deployed(ctx, "prod", "p1", e.Set.Digest(), e.Summary)
+			require.NoError(t, err)
+		}
+		s, err = g.State(ctx, "prod")
+		require.NoError(t, err)
+		require.Equal(t, promotion.State{Environment: "prod", Set: set.Digest(), Since: s.Since, By: "dora"}, s)
+		require.Zero(t, time.Since(s.Since))
+
+		// The summary says what the verdict rests on, and is evidence like any other.
+		h, refused, err := g.History(ctx, set)
+		require.NoError(t, err)
+		require.Empty(t, refused)
+		var vsa evidence.Summary
+		for _, v := range h.Evidence {
+			if p, ok := v.Predicate().(evidence.Summary); ok && v.Digest() == e.Summary {
+				vsa = p
+			}
+		}
+		require.Equal(t, "gennaker:shop/prod", vsa.ResourceURI)
+		require.Equal(t, evidence.Passed, vsa.Result)
+		require.Len(t, vsa.InputAttestations, 5)
+		require.Equal(t, prodEnv.Digest().Hex(), vsa.Policy.Digest["sha256"])
+		require.Equal(t, w.key.Public().ID(), h.Evidence[0].Signers()[0].KeyID)
+		records, err := g.Records(ctx)
+		require.NoError(t, err)
+		require.Len(t, records, 8, "candidate; requested, started, deployed, verified; requested, started, deployed")
+
+		_, err = g.Verified(ctx, "prod", set.Digest(), "smoke", "v1")
+		require.NoError(t, err)
+		_, err = g.Verified(ctx, "prod", aSet(2).Digest(), "smoke", "v2")
+		require.ErrorIs(t, err, promotion.ErrNotRunning)
+		_, err = g.Enter(ctx, "prod", "p2")
+		require.ErrorIs(t, err, promotion.ErrUnknown)
+	})
+}
+
+func TestRollbackHoldsAutomation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		env := promotion.Environment{Name: "prod", Rules: promotion.Rules{Automatic: true, RolloutVerifies: true, HoldFor: time.Hour}}
+		g, _ := keeper(t, func(c *promotion.Config) { c.Environments = []promotion.Environment{env} })
+		for n := 1; n <= 2; n++ {
+			_, err := g.Register(ctx, aSet(n), "jenkins")
+			require.NoError(t, err)
+			require.NotNil(t, promote(t, g, "prod", fmt.Sprint("p", n), aSet(n), false).Started)
+			time.Sleep(time.Minute)
+		}
+		_, chosen, err := g.Choose(ctx, "prod")
+		require.NoError(t, err)
+		require.False(t, chosen, "the newest runs, and automation does not go back")
+
+		target, err := g.Target(ctx, "prod")
+		require.NoError(t, err)
+		require.Equal(t, aSet(1), target)
+		require.Nil(t, promote(t, g, "prod", "r0", aSet(2), true).Started, "a rollback goes to the last good set only")
+		require.NoError(t, g.Withdraw(ctx, "prod", "r0", "wrong set"))
+		require.NotNil(t, promote(t, g, "prod", "r1", target, true).Started)
+		s, err := g.State(ctx, "prod")
+		require.NoError(t, err)
+		require.Equal(t, aSet(1).Digest(), s.Set)
+		require.False(t, s.Verified.IsZero())
+		require.Len(t, s.Holds, 1)
+
+		v, err := g.Ask(ctx, aSet(2), "prod")
+		require.NoError(t, err)
+		require.True(t, v.Eligible(), "people may")
+		require.False(t, v.Automatic())
+		require.Contains(t, v.String(), "held by a rollback")
+		require.Contains(t, v.String(), "rolled back from "+aSet(2).Digest().Short())
+		_, err = g.Register(ctx, aSet(3), "jenkins")
+		require.NoError(t, err)
+		_, chosen, err = g.Choose(ctx, "prod")
+		require.NoError(t, err)
+		require.False(t, chosen)
+		time.Sleep(time.Hour)
+		c, chosen, err := g.Choose(ctx, "prod")
+		require.NoError(t, err)
+		require.True(t, chosen, "the hold has expired")
+		require.Equal(t, aSet(3), c.Set, "what was taken back is not done again, the newer one is")
+		_, err = g.Target(ctx, "prod")
+		require.ErrorIs(t, err, promotion.ErrNoTarget)
+
+		// People hold, too, and say for whom.
+		_, err = g.Hold(ctx, "prod", promotion.Hold{By: "olga", Reason: "black friday", Everyone: true})
+		require.NoError(t, err)
+		require.Nil(t, promote(t, g, "prod", "p3", aSet(3), false).Started)
+		_, err = g.Release(ctx, "prod", "olga", "")
+		require.NoError(t, err)
+		e, err := g.Enter(ctx, "prod", "p3")
+		require.NoError(t, err)
+		require.NotNil(t, e.Started)
+		_, err = g.Deployed(ctx, "prod", "p3", e.Set.Digest(), e.Summary)
+		require.NoError(t, err)
+		for range 2 {
+			require.NoError(t, g.TakenBack(ctx, "prod", "p3", "smoke failed"))
+		}
+		s, err = g.State(ctx, "prod")
+		require.NoError(t, err)
+		require.Equal(t, aSet(1).Digest(), s.Set)
+		require.Len(t, s.Holds, 1)
+		all, err := g.Candidates(ctx, "prod", 2)
+		require.NoError(t, err)
+		require.Len(t, all, 2)
+		require.Equal(t, aSet(3), all[0].Set)
+		require.Contains(t, all[0].Verdict.String(), "it has failed in prod before: smoke failed (automation only)")
+	})
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for _, policy := range []promotion.QueuePolicy{promotion.Queue, promotion.NewestWins, promotion.Reject} {
+		g, _ := keeper(t, func(c *promotion.Config) {
+			c.Environments = []promotion.Environment{{Name: "prod", Rules: promotion.Rules{Queue: policy, RolloutVerifies: true}}}
+		})
+		ask := func(n int) error {
+			_, err := g.Request(ctx, promotion.Request{Key: fmt.Sprint("p", n), Environment: "prod", Set: aSet(n), By: "dora"})
+			return err
+		}
+		enter := func(n int) (promotion.Entry, error) { return g.Enter(ctx, "prod", fmt.Sprint("p", n)) }
+		require.NoError(t, ask(1))
+		require.NoError(t, ask(1), "the same request")
+		e, err := enter(1)
+		require.NoError(t, err)
+		require.NotNil(t, e.Started)
+		err2, err3 := ask(2), ask(3)
+		if policy == promotion.Reject {
+			var busy *promotion.BusyError
+			require.ErrorAs(t, err2, &busy)
+			require.Equal(t, "p1", busy.Key)
+			require.Error(t, err3)
+			require.NoError(t, g.Failed(ctx, "prod", "p1", "it broke"))
+			require.NoError(t, ask(2))
+			require.ErrorAs(t, ask(3), &busy)
+			require.Equal(t, "p2", busy.Key)
+			continue
+		}
+		require.NoError(t, errors.Join(err2, err3))
+		e, err = enter(3)
+		require.NoError(t, err)
+		require.Equal(t, "p1", e.Ahead.Key)
+		_, err = g.Deployed(ctx, "prod", "p1", aSet(1).Digest(), "")
+		require.NoError(t, err)
+		e, err = enter(2)
+		if policy == promotion.NewestWins {
+			var superseded *promotion.SupersededError
+			require.ErrorAs(t, err, &superseded)
+			require.Equal(t, "p3", superseded.By)
+		} else {
+			require.NoError(t, err)
+			require.NotNil(t, e.Started)
+			require.NoError(t, g.Failed(ctx, "prod", "p2", "it broke"))
+			require.NoError(t, g.Failed(ctx, "prod", "p2", "it broke"))
+			_, err = enter(2)
+			require.ErrorIs(t, err, promotion.ErrUnknown, "it has ended")
+		}
+		e, err = enter(3)
+		require.NoError(t, err)
+		require.NotNil(t, e.Started)
+		require.NoError(t, g.Withdraw(ctx, "prod", "p3", "too late"), "what has started is not withdrawn")
+		s, err := g.State(ctx, "prod")
+		require.NoError(t, err)
+		require.Equal(t, "p3", s.Running.Key)
+		require.Equal(t, aSet(1).Digest(), s.Set)
+	}
+}
+
+// shaky is a log that loses replies, and now and then writes behind its caller's back.
+type shaky struct {
+	promotion.Log
+	mu sync.Mutex
+	n  int
+}
+
+var errLost = errors.New("the reply is lost")
+
+func (s *shaky) Append(ctx context.Context, seq uint64, entry []byte) error {
+	s.mu.Lock()
+	s.n++
+	n := s.n
+	s.mu.Unlock()
+	switch n % 7 {
+	case 2:
+		return errLost // never sent
+	case 5:
+		return errors.Join(s.Log.Append(ctx, seq, entry), errLost) // sent, and not known
+	}
+	return s.Log.Append(ctx, seq, entry)
+}
+
+// Several processes write to one ledger at once, over a log that loses replies. No record is lost, and none is there twice.
+func TestConcurrentWriters(t *testing.T) {
+	t.Parallel()
+	const processes, each = 4, 25
+	below, store := promotion.NewMemoryLog(), memartifact.New(nil)
+	var wg sync.WaitGroup
+	for p := range processes {
+		g, _ := keeper(t, func(c *promotion.Config) {
+			c.Log, c.Store = &shaky{Log: below}, store
+			c.Environments = []promotion.Environment{{Name: "prod"}}
+		})
+		wg.Go(func() {
+			for n := range each {
+				key := fmt.Sprintf("%d/%d", p, n)
+				for {
+					_, err := g.Hold(t.Context(), "prod", promotion.Hold{By: key, Reason: "r", Key: key})
+					if err == nil {
+						break
+					}
+					if !errors.Is(err, errLost) {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	records, err := promotion.NewLedger(below).Records(t.Context())
+	require.NoError(t, err)
+	seen := map[string]int{}
+	for i, r := range records {
+		require.Equal(t, uint64(i+1), r.Seq)
+		seen[r.By]++
+	}
+	require.Len(t, records, processes*each)
+	require.Len(t, seen, processes*each)
+}
+
+// Two processes promote to the same environment at once: one enters, the other waits for it, and both are on record.
+func TestConcurrentPromotions(t *testing.T) {
+	t.Parallel()
+	log, store := promotion.NewMemoryLog(), memartifact.New(nil)
+	for round := range 20 {
+		var wg sync.WaitGroup
+		entries := make([]promotion.Entry, 2)
+		gs := make([]*promotion.Gatekeeper, 2)
+		key := func(p int) string { return fmt.Sprintf("%d/%d", round, p) }
+		for p := range 2 {
+			gs[p], _ = keeper(t, func(c *promotion.Config) {
+				c.Log, c.Store, c.Environments = log, store, []promotion.Environment{{Name: "prod"}}
+			})
+			wg.Go(func() {
+				_, err := gs[p].Request(t.Context(), promotion.Request{Key: key(p), Environment: "prod", Set: aSet(p + 1), By: "dora"})
+				if err == nil {
+					entries[p], err = gs[p].Enter(t.Context(), "prod", key(p))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		first := 0
+		if entries[1].Started != nil {
+			first = 1
+		}
+		require.NotNil(t, entries[first].Started)
+		require.Nil(t, entries[1-first].Started)
+		for _, p := range []int{first, 1 - first} {
+			e, err := gs[p].Enter(t.Context(), "prod", key(p))
+			require.NoError(t, err)
+			require.NotNil(t, e.Started)
+			_, err = gs[p].Deployed(t.Context(), "prod", key(p), e.Set.Digest(), e.Summary)
+			require.NoError(t, err)
+		}
+	}
+	records, err := promotion.NewLedger(log).Records(t.Context())
+	require.NoError(t, err)
+	require.Len(t, records, 20*2*3)
+}
+
+// copier pretends to copy, and remembers what it was asked for.
+type copier struct {
+	calls []string
+	bad   bool
+}
+
+func (c *copier) Copy(_ context.Context, a artifact.Artifact, prefix string) (artifact.Artifact, error) {
+	c.calls = append(c.calls, prefix)
+	a.Location = prefix + "/" + a.Name + "@" + string(a.Digest)
+	if c.bad {
+		a.Digest = artifact.FromBytes(nil)
+	}
+	return a, nil
+}
+
+func TestCopiesByDigest(t *testing.T) {
+	t.Parallel()
+	c := &copier{}
+	g, _ := keeper(t, func(cfg *promotion.Config) {
+		cfg.Copier, cfg.Environments = c, []promotion.Environment{{Name: "prod", Repository: "registry.prod.test:5000/shop", Rules: promotion.Rules{RolloutVerifies: true}}}
+	})
+	e := promote(t, g, "prod", "p1", aSet(1), false)
+	web, _ := e.Set.Find(artifact.KindImage, "web")
+	require.Equal(t, "registry.prod.test:5000/shop/web@"+string(web.Digest), web.Location)
+	require.Equal(t, []string{"registry.prod.test:5000/shop"}, c.calls)
+	s, err := g.State(t.Context(), "prod")
+	require.NoError(t, err)
+	require.Equal(t, aSet(1).Digest(), s.Set, "it is the same set wherever its images are")
+	require.Equal(t, e.Set.Digest(), s.Located)
+	back, err := g.Set(t.Context(), s.Located)
+	require.NoError(t, err)
+	require.Equal(t, e.Set, back)
+	promote(t, g, "prod", "p2", aSet(2), false)
+	promote(t, g, "prod", "r1", aSet(1), true)
+	s, err = g.State(t.Context(), "prod")
+	require.NoError(t, err)
+	require.Equal(t, e.Set.Digest(), s.Located)
+
+	c.bad = true
+	_, err = g.Request(t.Context(), promotion.Request{Key: "p3", Environment: "prod", Set: aSet(3), By: "dora"})
+	require.NoError(t, err)
+	_, err = g.Enter(t.Context(), "prod", "p3")
+	require.ErrorIs(t, err, artifact.ErrDigestMismatch)
+}
+
+func TestPropose(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	g, _ := keeper(t, func(c *promotion.Config) {
+		c.Environments = []promotion.Environment{{Name: "prod", Rules: promotion.Rules{Approvals: 1, RolloutVerifies: true}}}
+	})
+	_, err := g.Attest(ctx, aSet(1), approved("alice", noon))
+	require.NoError(t, err)
+	promote(t, g, "prod", "p1", aSet(1), false)
+	extra := artifact.Artifact{Kind: artifact.KindFile, Name: "report"}
+	two, err := aSet(2).With(extra)
+	require.NoError(t, err)
+	p, err := g.Propose(ctx, two, "prod", func(_ context.Context, before, after artifact.Set) (string, error) {
+		require.Equal(t, aSet(1), before)
+		require.Equal(t, two, after)
+		return "1 commit", errors.New("the rest is missing")
+	})
+	require.NoError(t, err)
+	require.Len(t, p.Changes, 2)
+	text := p.Text()
+	for _, want := range []string{"new: file report", "image web:1@", " → image web:2@", "1 commit\nchange log: the rest is missing", "prod: approvals: 0 of 1", "by dora"} {
+		require.Contains(t, text, want)
+	}
+	require.Equal(t, []string{"gone: file report"}, []string{promotion.Compare(two, aSet(2))[0].String()})
+	require.Empty(t, promotion.Compare(two, two))
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	_, err := promotion.NewGatekeeper(promotion.Config{Environments: []promotion.Environment{
+		{Name: "Prod"}, {Name: "b", Repository: "x y"}, {Name: "b", Rules: promotion.Rules{From: []promotion.Upstream{{Environment: "b"}, {Environment: "c", Soak: -1}, {Environment: "d"}, {Environment: "d"}}}},
+		{Name: "e", Rules: promotion.Rules{Approvals: 2, Approvers: []string{"a"}, Queue: "lifo"}}, {Name: "f", Rules: promotion.Rules{Approvals: -1}},
+	}})
+	for _, want := range []string{"Application", "Log, Store and Signer", `"Prod": name`, `"b": repository`, "is there twice", "come from itself", "negative", `"d" twice`,
+		`comes from "c", which is not`, "set Config.Copier", "cannot be reached", `policy "lifo"`} {
+		require.ErrorContains(t, err, want)
+	}
+	_, err = promotion.NewGatekeeper(promotion.Config{Application: "shop"})
+	require.ErrorContains(t, err, "no environments")
+
+	g, w := keeper(t)
+	for _, call := range []func() error{
+		func() error { _, err := g.State(ctx, "x"); return err },
+		func() error { _, err := g.Ask(ctx, aSet(1), "x"); return err },
+		func() error { _, err := g.Target(ctx, "x"); return err },
+		func() error { _, _, err := g.Choose(ctx, "x"); return err },
+		func() error { _, err := g.Candidates(ctx, "x", 0); return err },
+		func() error { _, err := g.Enter(ctx, "x", "k"); return err },
+		func() error { _, err := g.Deployed(ctx, "x", "k", "", ""); return err },
+		func() error { _, err := g.Deployed(ctx, "prod", "k", "", ""); return err },
+		func() error { return g.TakenBack(ctx, "x", "k", "") },
+		func() error { return g.TakenBack(ctx, "prod", "k", "") },
+		func() error { _, err := g.Demote(ctx, "x", aSet(1).Digest(), "a", "b", ""); return err },
+		func() error { _, err := g.Hold(ctx, "x", promotion.Hold{By: "a", Reason: "b"}); return err },
+		func() error { _, err := g.Release(ctx, "x", "a", ""); return err },
+		func() error {
+			_, err := g.Request(ctx, promotion.Request{Key: "k", Environment: "x", Set: aSet(1), By: "a"})
+			return err
+		},
+	} {
+		require.ErrorIs(t, call(), promotion.ErrUnknown)
+	}
+	for _, call := range []func() error{
+		func() error { _, err := g.Register(ctx, artifact.Set{}, "a"); return err },
+		func() error {
+			_, err := g.Request(ctx, promotion.Request{Key: "k", Environment: "prod", By: "a"})
+			return err
+		},
+		func() error {
+			_, err := g.Request(ctx, promotion.Request{Environment: "prod", Set: aSet(1), By: "a"})
+			return err
+		},
+		func() error { _, err := g.Hold(ctx, "prod", promotion.Hold{By: "a"}); return err },
+		func() error { _, err := g.Release(ctx, "prod", "", ""); return err },
+		func() error {
+			_, err := g.Hold(ctx, "prod", promotion.Hold{By: "a", Reason: strings.Repeat("x", 1<<17)})
+			return err
+		},
+	} {
+		require.Error(t, call())
+	}
+	records, err := g.Records(ctx)
+	require.NoError(t, err)
+	require.Empty(t, records, "what was refused has left nothing")
+
+	// Evidence that is no good is named to whoever asks, and does not count.
+	stranger, err := evidence.NewKey("stranger")
+	require.NoError(t, err)
+	s, err := evidence.About(aSet(1), approved("alice", noon))
+	require.NoError(t, err)
+	e, err := evidence.Sign(ctx, s, stranger)
+	require.NoError(t, err)
+	store := memartifact.New(nil)
+	_, err = evidence.NewStore(store).Put(ctx, aSet(1).Digest(), e)
+	require.NoError(t, err)
+	g, err = promotion.NewGatekeeper(promotion.Config{Application: "shop", Environments: []promotion.Environment{testEnv, prodEnv},
+		Log: promotion.NewMemoryLog(), Store: store, Signer: w.key, Trust: w.trust})
+	require.NoError(t, err)
+	v, err := g.Ask(ctx, aSet(1), "prod")
+	require.NoError(t, err)
+	require.Contains(t, v.String(), "approvals: 0 of 2")
+	require.Len(t, v.Refused, 1)
+	require.Contains(t, v.Refused[0], "signed by nobody who is trusted")
+	require.ErrorContains(t, &promotion.NotEligibleError{Verdict: v}, `may not enter "prod"`)
+}
+
+// A log that is damaged is not read past the damage.
+func TestDamagedLog(t *testing.T) {
+	t.Parallel()
+	for _, entry := range []string{"", "x", `{"seq":1}`, `{"seq":2,"id":"a","event":"held"}`, `{"seq":1,"id":"a","event":"held","set":"sha256:x"}`} {
+		log := promotion.NewMemoryLog()
+		require.NoError(t, log.Append(t.Context(), 1, []byte(entry)))
+		_, err := promotion.NewLedger(log).Records(t.Context())
+		require.ErrorContains(t, err, "ledger", entry)
+	}
+	log := promotion.NewMemoryLog()
+	require.Error(t, log.Append(t.Context(), 2, nil), "no gaps")
+}

@@ -1,0 +1,104 @@
+package promotion
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gennaker/gennaker/artifact"
+)
+
+// Rule names what a reason is about.
+type Rule string
+
+// The rules.
+const (
+	RuleProvenance Rule = "provenance"
+	RuleTest       Rule = "test"
+	RuleCanary     Rule = "canary"
+	RuleUpstream   Rule = "upstream"
+	RuleSoak       Rule = "soak"
+	RuleApproval   Rule = "approval"
+	RuleHold       Rule = "hold"
+	RuleAutomatic  Rule = "automatic"
+	RuleRollback   Rule = "rollback"
+)
+
+// A Reason is one thing that stands in the way.
+type Reason struct {
+	Rule Rule   `json:"rule"`
+	Text string `json:"text"` // for people, such as "soak: 42m0s left in test"
+	// Automation tells that people may promote all the same.
+	Automation bool `json:"automation,omitempty"`
+	// Until is when the reason goes away if nothing else happens; zero if it does not.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// A Verdict is the answer to whether a set may enter an environment.
+type Verdict struct {
+	Environment string          `json:"environment"`
+	Set         artifact.Digest `json:"set"`
+	At          time.Time       `json:"at"`
+	Reasons     []Reason        `json:"reasons,omitempty"`
+	// Evidence is what the verdict rests on, in the order of digests.
+	Evidence []artifact.Digest `json:"evidence,omitempty"`
+	// Approvers are the people who have approved.
+	Approvers []string `json:"approvers,omitempty"`
+	// Refused says which evidence about the set was not considered, and why.
+	Refused []string `json:"refused,omitempty"`
+}
+
+// Eligible reports whether a person may let the set enter.
+func (v Verdict) Eligible() bool {
+	return !slices.ContainsFunc(v.Reasons, func(r Reason) bool { return !r.Automation })
+}
+
+// Automatic reports whether automation may.
+func (v Verdict) Automatic() bool { return len(v.Reasons) == 0 }
+
+// allows reports whether whoever asks may let the set enter.
+func (v Verdict) allows(automatic bool) bool {
+	if automatic {
+		return v.Automatic()
+	}
+	return v.Eligible()
+}
+
+// Until returns when the set may enter if nothing else happens, or false if time alone will not do.
+func (v Verdict) Until(automatic bool) (time.Time, bool) {
+	var latest time.Time
+	for _, r := range v.Reasons {
+		switch {
+		case r.Automation && !automatic:
+		case r.Until.IsZero():
+			return time.Time{}, false
+		case r.Until.After(latest):
+			latest = r.Until
+		}
+	}
+	return latest, true
+}
+
+// String returns the reasons on one line, "eligible" if there are none.
+func (v Verdict) String() string {
+	var all []string
+	for _, r := range v.Reasons {
+		text := r.Text
+		if r.Automation {
+			text += " (automation only)"
+		}
+		all = append(all, text)
+	}
+	if len(all) == 0 {
+		return "eligible"
+	}
+	return strings.Join(all, "; ")
+}
+
+// NotEligibleError says that a set may not enter an environment, and why.
+type NotEligibleError struct{ Verdict Verdict }
+
+func (e *NotEligibleError) Error() string {
+	return fmt.Sprintf("set %s may not enter %q: %s", e.Verdict.Set.Short(), e.Verdict.Environment, e.Verdict)
+}

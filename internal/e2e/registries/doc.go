@@ -1,0 +1,3 @@
+// Package registries holds the suites of package ociartifact on a genuine registry.
+// There is nothing to import here.
+package registries

@@ -1,0 +1,309 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// Change says what a release would do to an object.
+type Change string
+
+// The changes. Unknown is an object that only the release itself can judge: its
+// namespace or its definition is made by it.
+const (
+	Create    Change = "create"
+	Update    Change = "update"
+	Recreate  Change = "recreate" // delete and make anew, see App.Recreate
+	Delete    Change = "delete"   // see App.Prune
+	Unchanged Change = "unchanged"
+	Unknown   Change = "unknown"
+	Refused   Change = "refused" // see ObjectDiff.Err
+)
+
+// A FieldDiff is one field that would change. Before and After are JSON, empty
+// where the field is absent; in a Secret they are "(secret)".
+type FieldDiff struct {
+	Path          string // such as .spec.template.spec.containers[0].image
+	Before, After string
+}
+
+// An ObjectDiff is what a release would do to one object.
+type ObjectDiff struct {
+	Object Object
+	Change Change
+	// Base is the Deployment that a new version is compared with: the one that serves now. It is zero for other objects.
+	Base   Object
+	Fields []FieldDiff // of an update or recreation, and of a new version
+	Err    error       // why the API server would refuse it: *ConflictError, *ImmutableError or *ObjectError
+}
+
+// A Diff is what a release would change, in the order in which it would.
+type Diff struct {
+	Version string
+	Objects []ObjectDiff
+}
+
+// Err returns every refusal.
+func (d Diff) Err() error {
+	var errs []error
+	for _, o := range d.Objects {
+		errs = append(errs, o.Err)
+	}
+	return errors.Join(errs...)
+}
+
+// String shows the changes to people, a line for each object and each field.
+func (d Diff) String() string {
+	var b strings.Builder
+	for _, o := range d.Objects {
+		fmt.Fprintf(&b, "%s %s", o.Change, o.Object)
+		if o.Base.Name != "" {
+			fmt.Fprintf(&b, " (compared with %s)", o.Base)
+		}
+		if o.Err != nil {
+			fmt.Fprintf(&b, ": %v", o.Err)
+		}
+		b.WriteByte('\n')
+		for _, f := range o.Fields {
+			fmt.Fprintf(&b, "  %s: %s -> %s\n", f.Path, orText(f.Before, "(absent)"), orText(f.After, "(absent)"))
+		}
+	}
+	return b.String()
+}
+
+// Diff asks the API server by dry run what a release of set by s would change,
+// field by field, admission and defaults included. It writes nothing and
+// claims nothing. The error is about the question; what the API server would
+// refuse is in the answer.
+func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (Diff, error) {
+	if err := a.Validate(); err != nil {
+		return Diff{}, err
+	}
+	if s == nil {
+		return Diff{}, fmt.Errorf("diff of app %s: strategy: %w: it is nil", a.Name, ErrInvalid)
+	}
+	r, err := a.render(ctx, set)
+	if err != nil {
+		return Diff{}, err
+	}
+	held, err := a.readClaim(ctx)
+	if err != nil {
+		return Diff{}, err
+	}
+	d := &differ{app: a, r: r, pending: pendingNamespaces(r), h: Handle{App: a.Name, Namespace: a.Namespace, Key: "diff", Version: r.version}}
+	if needy, ok := s.(strategy.Needy); ok {
+		d.h.Native = needy.Needs().Native
+	}
+	out := Diff{Version: r.version}
+	for _, list := range [][]*unstructured.Unstructured{r.before, {r.workload}, r.after} {
+		for _, u := range list {
+			o, err := d.object(ctx, u)
+			if err != nil {
+				return Diff{}, err
+			}
+			out.Objects = append(out.Objects, o)
+		}
+	}
+	if err := a.surveyPruned(ctx, &d.h, r, held.Inventory); err != nil {
+		return Diff{}, err
+	}
+	for _, w := range d.h.Pruned {
+		out.Objects = append(out.Objects, ObjectDiff{Object: w.Object, Change: Delete})
+	}
+	return out, nil
+}
+
+// differ is one question.
+type differ struct {
+	app     App
+	r       *rendered
+	h       Handle
+	pending map[string]bool
+}
+
+// object compares one object with what is there.
+func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (ObjectDiff, error) {
+	workload := u == d.r.workload
+	if workload && !d.h.Native {
+		u = d.r.versioned()
+	}
+	out := ObjectDiff{Object: objectOf(u)}
+	live, err := d.app.Cluster.get(ctx, out.Object)
+	if err != nil {
+		return d.refused(out, err)
+	}
+	if workload && d.h.Native && live != nil {
+		u = u.DeepCopy()
+		keepTuned(u, live)
+	}
+	dry, err := d.app.applyOwn(ctx, u, true)
+	fields := immutableFields(err)
+	switch {
+	case fields != nil && live != nil && !workload:
+		if _, err := d.app.recreation(ctx, &d.h, u, live, fields); err != nil {
+			return d.refused(out, err)
+		}
+		out.Change, out.Fields = Recreate, fieldDiffs(out.Object, live.Object, overlay(live, u))
+		return out, nil
+	case err != nil && live == nil && d.pending[out.Object.Namespace] && apierrors.IsNotFound(err):
+		out.Change = Unknown
+		return out, nil
+	case err != nil:
+		return d.refused(out, err)
+	case live == nil && workload && !d.h.Native:
+		out.Change = Create
+		return d.compared(ctx, out, dry)
+	case live == nil:
+		out.Change = Create
+	case changed(live, dry):
+		out.Change, out.Fields = Update, fieldDiffs(out.Object, substance(live), substance(dry))
+	default:
+		out.Change = Unchanged
+	}
+	d.selector(&out, live)
+	return out, nil
+}
+
+// tuned are the fields of a Deployment that a strategy sets and that are left
+// as they are where the manifest says nothing.
+var tuned = []string{"replicas", "paused", "strategy", "minReadySeconds", "progressDeadlineSeconds"}
+
+func keepTuned(u, live *unstructured.Unstructured) {
+	spec, was := asTree(u.Object["spec"]), asTree(live.Object["spec"])
+	for _, f := range tuned {
+		if _, told := spec[f]; !told && was[f] != nil {
+			spec[f] = runtime.DeepCopyJSONValue(was[f])
+		}
+	}
+}
+
+// selector adds that a Service will lead to the new version, which is not the
+// manifest's doing.
+func (d *differ) selector(out *ObjectDiff, live *unstructured.Unstructured) {
+	if d.h.Native || live == nil || !slices.ContainsFunc(d.r.fronts, func(f front) bool { return f.Object == out.Object }) {
+		return
+	}
+	f := FieldDiff{Path: ".spec.selector." + LabelVersion, After: show(d.r.version)}
+	if id := str(live.Object, "spec", "selector", LabelVersion); id != "" {
+		f.Before = show(id)
+	}
+	if f.Before != f.After {
+		out.Change, out.Fields = Update, append(out.Fields, f)
+	}
+}
+
+// compared adds what distinguishes a new version from the one that serves.
+func (d *differ) compared(ctx context.Context, out ObjectDiff, dry *unstructured.Unstructured) (ObjectDiff, error) {
+	base, err := d.serving(ctx)
+	if err != nil || base == nil {
+		return out, err
+	}
+	out.Base = objectOf(base)
+	spec := func(u *unstructured.Unstructured) map[string]any {
+		c := u.DeepCopy()
+		for _, path := range [][]string{{"spec", "selector", "matchLabels"}, {"spec", "template", "metadata", "labels"}} {
+			unstructured.RemoveNestedField(c.Object, append(path, LabelVersion)...)
+		}
+		return map[string]any{"spec": c.Object["spec"]}
+	}
+	out.Fields = fieldDiffs(out.Object, spec(base), spec(dry))
+	return out, nil
+}
+
+// serving is the Deployment to which the first front leads.
+func (d *differ) serving(ctx context.Context) (*unstructured.Unstructured, error) {
+	name := d.app.Name
+	if len(d.r.fronts) > 0 {
+		svc, err := d.app.Cluster.get(ctx, d.r.fronts[0].Object)
+		if err != nil {
+			return nil, err
+		}
+		if svc != nil {
+			if id := str(svc.Object, "spec", "selector", LabelVersion); id != "" && id != nowhere {
+				name += "-" + id
+			}
+		}
+	}
+	return d.app.Cluster.get(ctx, deploymentRef(d.app.Namespace, name))
+}
+
+// refused sorts an error: an answer about the object is part of the result.
+func (d *differ) refused(out ObjectDiff, err error) (ObjectDiff, error) {
+	var unknown *UnknownKindError
+	if errors.As(err, &unknown) && d.app.defined(&unstructured.Unstructured{Object: map[string]any{"apiVersion": out.Object.APIVersion, "kind": out.Object.Kind}}) {
+		out.Change = Unknown
+		return out, nil
+	}
+	if !refusal(err) && !isTyped(err) {
+		return out, err
+	}
+	out.Change, out.Err = Refused, err
+	return out, nil
+}
+
+// overlay is a live object with the fields of a configuration.
+func overlay(live, u *unstructured.Unstructured) map[string]any {
+	c := live.DeepCopy()
+	for k, v := range u.Object {
+		if k == "spec" || k == "data" || k == "roleRef" {
+			c.Object[k] = overlaid(c.Object[k], v)
+		}
+	}
+	return c.Object
+}
+
+func overlaid(old, v any) any {
+	a, isA := old.(map[string]any)
+	b, isB := v.(map[string]any)
+	if !isA || !isB {
+		return v
+	}
+	for k, e := range b {
+		a[k] = overlaid(a[k], e)
+	}
+	return a
+}
+
+// fieldDiffs lists the fields in which two states of an object differ, with
+// their values unless they are secret.
+func fieldDiffs(o Object, before, after map[string]any) []FieldDiff {
+	var out []FieldDiff
+	walkFields("", before, after, func(path string, a, b any) {
+		f := FieldDiff{Path: path, Before: show(a), After: show(b)}
+		if o.is("", "Secret") && !strings.HasPrefix(path, ".metadata") {
+			f.Before, f.After = hide(f.Before), hide(f.After)
+		}
+		out = append(out, f)
+	})
+	slices.SortFunc(out, func(a, b FieldDiff) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+func hide(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+func show(v any) string {
+	if v == nil {
+		return ""
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(data)
+}

@@ -1,0 +1,143 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// AnnotationPrune, with the value "false" on an object, keeps it from being
+// pruned.
+const AnnotationPrune = Prefix + "prune"
+
+// inventory lists what the manifests hold beside the workload and the versions
+// of ConfigMaps and Secrets, which have rules of their own.
+func (r *rendered) inventory() []Object {
+	var out []Object
+	for _, u := range slices.Concat(r.before, r.after) {
+		if o := objectOf(u); !r.configs[o] {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// same reports whether two objects are one, whatever version of their kind.
+func (o Object) same(p Object) bool {
+	return o.Kind == p.Kind && o.Namespace == p.Namespace && o.Name == p.Name && o.gvk().Group == p.gvk().Group
+}
+
+func holds(list []Object, o Object) bool { return slices.ContainsFunc(list, o.same) }
+
+// merged is the inventory after a release: what earlier releases left and is
+// not deleted stays in it, so that it can be pruned later.
+func merged(old []Object, gone []Write, now []Object) []Object {
+	out := slices.Clone(now)
+	for _, o := range old {
+		pruned := slices.ContainsFunc(gone, func(w Write) bool { return w.Object.same(o) })
+		if !pruned && !holds(out, o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// surveyPruned plans to delete what earlier releases of the App applied and the
+// manifests do not hold any more. An object that somebody else has made since,
+// or that the App's field manager does not own, is left alone.
+func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory []Object) error {
+	if !a.Prune {
+		return nil
+	}
+	now := append(r.inventory(), objectOf(r.workload))
+	for _, o := range inventory {
+		if holds(now, o) || slices.Contains(keptKinds, o.Kind) {
+			continue
+		}
+		live, err := a.Cluster.get(ctx, o)
+		if err != nil {
+			return err
+		}
+		if live == nil || !a.wrote(live) || live.GetAnnotations()[AnnotationRelease] == "" || live.GetAnnotations()[AnnotationPrune] == "false" {
+			continue
+		}
+		if err := a.unused(ctx, r, live); err != nil {
+			return err
+		}
+		w := Write{Object: o, UID: live.GetUID()}
+		if o.is("", "Secret") || o.is("", "ConfigMap") {
+			w.Backup = a.backupName(h.Key, o)
+		} else if w.Former, err = json.Marshal(portable(live).Object); err != nil {
+			return fmt.Errorf("%s: record: %w", o, err)
+		}
+		h.Pruned = append(h.Pruned, w)
+	}
+	return nil
+}
+
+// wrote reports whether the App's field manager has written an object, by
+// applying it or by making it anew.
+func (a App) wrote(u *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(u.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool { return f.Manager == a.owner() })
+}
+
+// A TrafficError says that something would be removed that still serves. It
+// wraps ErrServing.
+type TrafficError struct {
+	Object  Object // what was to be removed
+	Version string // or scaled down
+	Service Object // that leads to it
+}
+
+func (e *TrafficError) Error() string {
+	what := e.Object.String()
+	if e.Version != "" {
+		what = "version " + e.Version
+	}
+	return fmt.Sprintf("%s: %v: %s leads to it; move the traffic first", what, ErrServing, e.Service)
+}
+
+// Unwrap returns ErrServing.
+func (e *TrafficError) Unwrap() error { return ErrServing }
+
+// unused refuses to prune a workload to whose pods a Service of the manifests
+// leads.
+func (a App) unused(ctx context.Context, r *rendered, live *unstructured.Unstructured) error {
+	labels := stringMap(live.Object, "spec", "template", "metadata", "labels")
+	if len(labels) == 0 {
+		return nil
+	}
+	for _, u := range r.before {
+		o := objectOf(u)
+		if !o.is("", "Service") || o.Namespace != live.GetNamespace() {
+			continue
+		}
+		svc, err := a.Cluster.get(ctx, o)
+		if err != nil {
+			return err
+		}
+		if svc != nil && subset(stringMap(svc.Object, "spec", "selector"), labels) {
+			return &TrafficError{Object: objectOf(live), Service: o}
+		}
+	}
+	return nil
+}
+
+// pruneObjects deletes what the release prunes, the last first.
+func (a App) pruneObjects(ctx context.Context, h *Handle) error {
+	for _, w := range slices.Backward(h.Pruned) {
+		if w.Backup != "" {
+			if err := a.backUpWhole(ctx, h, w); err != nil {
+				return err
+			}
+		}
+		if err := a.Cluster.remove(ctx, w.Object, w.UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
