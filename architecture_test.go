@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	// Evidence and the rules of promotion are the larger half of what package artifact is for. They are packages of their own so
 	// that a program which only names and stores artifacts does not see them; like their parent they need the standard library alone.
 	"artifact/evidence":      {module + "artifact"},
+	"artifact/gitartifact":   {module + "artifact", "github.com/go-git/go-git/v5/...", "golang.org/x/crypto/ssh/..."},
 	"artifact/promotion":     {module + "artifact", module + "artifact/evidence"},
 	"artifact/artifacttest":  {module + "artifact", module + "artifact/driver"},
 	"artifact/memartifact":   {module + "artifact", module + "artifact/driver"},

@@ -93,7 +93,7 @@ func (x *execution) doubt() {
 
 // reconcile brings the calls that run in line with what the record wants.
 func (x *execution) reconcile() {
-	if x.e.resting() {
+	if x.guest || x.e.resting() {
 		return
 	}
 	for i := range x.m.r.Stages {

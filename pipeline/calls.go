@@ -54,6 +54,9 @@ func (l *launched) do() (in input) {
 	select {
 	case x.e.slots <- struct{}{}:
 		defer func() { <-x.e.slots }()
+		if !x.e.trusted(l.c.Context) {
+			break
+		}
 		start := time.Now()
 		in = l.goexit()
 		in = l.run()
@@ -199,7 +202,7 @@ func (l *launched) start(in *input) {
 			return
 		}
 	}
-	if l.c.Context.Err() != nil {
+	if l.c.Context.Err() != nil || !l.x.e.trusted(l.c.Context) {
 		nothing(in)
 		return
 	}

@@ -34,9 +34,36 @@
 //     or because the record is newer, is parked and left as it is.
 //  8. Waiting for people or for time costs no goroutine, no polling and no write.
 //
-// Guarantee 4 holds while one engine works on a store at a time. A second one on a
-// shared store cannot make the first one's record wrong, because stale copies
-// never get written, but the two may be at work on the same stage for a moment.
+// # Many processes
+//
+// A store whose [Info] says Shared may be used by many processes at the same time.
+// Each may [Start] and Signal, also one that does not Run but has registered the
+// pipelines; several may Run. An execution is run by the process that started it,
+// or by any if that one does not Run; one that joins takes nothing from another.
+//
+//  1. Whoever runs has a lease, one key for all its executions, which it renews
+//     every third of Options.LeaseTTL. Others judge it by their own monotonic
+//     clocks alone: no time is written, and no two machines' clocks are compared.
+//     A lease that has not changed for 1.2 TTL is fenced by compare-and-set, and the
+//     executions are taken over one by one in the same way: within 1.6 TTL.
+//  2. A process that has not renewed its lease for 0.8 TTL starts nothing more, and
+//     the contexts of its calls end with [ErrFenced]. When they have returned, it
+//     joins again under a new name. One that was suspended finds out before it
+//     starts anything.
+//  3. [Call].Fence rises whenever an execution changes hands. The engine cannot
+//     recall a request that a process had sent, or was about to send, when it was
+//     suspended: what receives it must refuse a lower Fence, as package kube does,
+//     or know the key. The next owner looks for the effect before it starts it.
+//  4. A signal may be sent anywhere. It is checked and written into the record by
+//     compare-and-set before Signal returns; the owner acts on it within
+//     Options.HintPoll, at once if the store is a [Watcher], and if the sender dies
+//     before it can leave a hint, within 4 TTL or 20 times what it takes to read
+//     all executions, whichever is more.
+//  5. A shutdown hands over at once, within HintPoll.
+//
+// A store that is not shared pays nothing for this. If two engines work on one by
+// mistake, stale copies never get written, but both may be at work on the same stage
+// for a moment.
 //
 // # Parameters
 //

@@ -19,6 +19,7 @@ func (r *record) encode(b []byte) []byte {
 	e.uint("rev", r.Rev)
 	e.str("writer", r.Writer)
 	e.uint("epoch", r.Epoch)
+	e.optStr("owner", r.Owner)
 	e.str("id", r.ID)
 	e.str("pipeline", r.Pipeline)
 	e.int("version", int64(r.Version))

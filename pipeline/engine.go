@@ -59,6 +59,15 @@ type Options struct {
 	DrainTimeout time.Duration
 	// PollBudget is how long a call of Poll may block on a watch; default 20 s.
 	PollBudget time.Duration
+	// LeaseTTL is how long a process that shares its store with others may be out of
+	// touch with it before they take over its executions, which is done after 1.2 to
+	// 1.6 of it; default 15 s. All processes on a store must have the same. It costs
+	// a write every third of it. A store that is not shared needs none.
+	LeaseTTL time.Duration
+	// HintPoll is how often a process that shares its store looks for what others
+	// have left for it: signals, new executions; default 1 s. It costs two Lists of
+	// few keys.
+	HintPoll time.Duration
 	// Retention says what becomes of executions that have ended; nil keeps them all
 	// where they are. With it, Run also collects blobs that nothing refers to.
 	Retention *Retention
@@ -67,16 +76,20 @@ type Options struct {
 // Embedded is the engine that runs inside the program. It keeps executions in
 // a Store and works on them while Run runs.
 //
-// One engine works on a store at a time. A store that is shared refuses the
-// writes of a second engine's stale copies, which then leaves the execution
-// alone, so nothing is recorded twice.
+// If the store is shared, any number of processes may Start and Signal, and any
+// number may Run. Each of those has a lease, and works on the executions that it
+// has started and on those that nobody else works on.
 type Embedded struct {
 	store  Store
-	o      Options
-	slots  chan struct{}
-	writer string
-	seq    atomic.Uint64
-	commit committer
+	shared bool                   // several processes may use the store
+	worker atomic.Pointer[worker] // what Run is in a shared store, nil while it does not run
+
+	running atomic.Bool
+	o       Options
+	slots   chan struct{}
+	writer  string
+	seq     atomic.Uint64
+	commit  committer
 
 	mu    sync.Mutex
 	defs  map[string]*definition // by name, the newest
@@ -106,11 +119,17 @@ func New(store Store, o Options) *Embedded {
 	if o.PollBudget <= 0 {
 		o.PollBudget = 20 * time.Second
 	}
+	if o.LeaseTTL <= 0 {
+		o.LeaseTTL = 15 * time.Second
+	}
+	if o.HintPoll <= 0 {
+		o.HintPoll = time.Second
+	}
 	if o.Observer == nil {
 		o.Observer = noObserver{}
 	}
 	e := &Embedded{
-		store: store, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
+		store: store, shared: store.Info().Shared, o: o, slots: make(chan struct{}, o.MaxConcurrent), writer: newWriterID(),
 		defs: map[string]*definition{}, exact: map[string]*definition{}, plans: map[string]*Plan{}, execs: map[string]*execution{}, begun: map[string]int{},
 	}
 	e.commit = committer{store: store, observe: o.Observer.OnWrite}
@@ -189,6 +208,7 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	r := &record{
 		Format: recordFormat, MinReader: recordFormat, Rev: 1, Epoch: 1, ID: id, Pipeline: def.plan.Name,
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Labels: maps.Clone(o.Labels), Created: now, Input: input,
+		Owner: e.self(),
 	}
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
@@ -207,9 +227,28 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	}
 	x.version = version
 	x.cur.Store(r)
+	x.rev.Store(r.Rev)
 	e.adopt(x)
+	if e.shared && r.Owner == "" && !r.Status.Final() {
+		e.hint(ctx, "", "x/"+id)
+	}
 	e.observe(r, 0)
 	return nil
+}
+
+// trusted reports whether this engine may start something, which it may not while
+// another process may have taken over from it. It waits for a lease that is late.
+func (e *Embedded) trusted(ctx context.Context) bool {
+	w := e.worker.Load()
+	return w == nil || w.wait(ctx)
+}
+
+// self returns the worker to which new executions belong: this one if it is one.
+func (e *Embedded) self() string {
+	if w := e.worker.Load(); w != nil && w.trusted() {
+		return w.id
+	}
+	return ""
 }
 
 // beginning keeps Run from taking up an execution between its first write and
@@ -241,6 +280,9 @@ func (e *Embedded) same(ctx context.Context, id, pipeline string, input []byte) 
 	}
 	if !r.Status.Final() {
 		e.adopt(&execution{e: e, id: id})
+		if e.shared && r.Owner == "" { // whoever started it may not have come to this
+			e.hint(ctx, "", "x/"+id)
+		}
 	}
 	return nil
 }
@@ -325,6 +367,8 @@ func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Versio
 		return item.Version, nil
 	case errors.Is(cause, ErrConflict) && stored.Epoch < r.Epoch:
 		return "", errOvertaken
+	case errors.Is(cause, ErrConflict) && e.shared && stored.Epoch == r.Epoch && (stored.Owner == r.Owner || stored.Status.Final()):
+		return "", errVisited
 	}
 	return "", cause
 }
@@ -333,18 +377,24 @@ func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Versio
 // landed after the record was read. Nothing has been done with that record yet.
 var errOvertaken = fmt.Errorf("a late write of an earlier owner landed: %w", ErrConflict)
 
-// adopt makes the execution one that this engine works on.
-func (e *Embedded) adopt(x *execution) {
+// adopt makes the execution one that this engine works on, unless it has ended.
+// It returns the object through which it does. In a shared store, whether it may
+// shows when the record is loaded.
+func (e *Embedded) adopt(x *execution) *execution {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if other, ok := e.execs[x.id]; ok {
 		x = other
 	}
 	if r := x.cur.Load(); r != nil && r.Status.Final() {
-		return
+		return nil
+	}
+	if e.shared && e.state != working { // others may change it meanwhile
+		return nil
 	}
 	e.execs[x.id], x.adopted = x, true
 	if e.state == working {
 		x.post(input{kind: inTimer})
 	}
+	return x
 }

@@ -35,6 +35,10 @@ var (
 	// ErrShutdown is the cause of a stage's context when the process shuts down. It
 	// is no failure: the stage goes on when an engine runs again.
 	ErrShutdown = errors.New("the engine shuts down")
+	// ErrFenced is the cause of a stage's context when this process could not renew
+	// its lease in time, so that another one may take its executions over, or has. It
+	// is an ErrShutdown, too: no failure, and whoever works on the execution goes on.
+	ErrFenced = fmt.Errorf("the lease of this process is over: %w", ErrShutdown)
 	// ErrStopped is the cause of a stage's context when its execution has been
 	// cancelled or has failed, or when its attempt has timed out.
 	ErrStopped = errors.New("the stage was told to stop")

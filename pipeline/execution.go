@@ -22,12 +22,14 @@ type execution struct {
 	rt      map[int]*activity
 	calls   []*launched // that the turn has launched and that have not begun
 	timer   *time.Timer
-	fence   bool  // the epoch has risen and must be written
+	fence   bool  // the epoch has risen and must be written, durably before any call
+	guest   bool  // another process works on it, or none does; signals are written into its record
 	fresh   bool  // just loaded: a changed program or the time may let it advance
 	misses  int   // how often in a row it could not be loaded
 	dropped error // why this engine no longer works on it
 
 	cur    atomic.Pointer[record] // what is durable, nil when cold
+	rev    atomic.Uint64          // the newest revision seen
 	parked atomic.Pointer[parking]
 
 	mu       sync.Mutex
@@ -124,8 +126,19 @@ func (x *execution) turn(ins []input) {
 			for k := range ins {
 				x.take(&ins[k], now)
 			}
+			err = x.lookAt(ins)
+		}
+		if err == nil {
 			err = x.advance(ins)
 		}
+		for errors.Is(err, errVisited) {
+			if err = x.revisit(); err == nil {
+				err = x.advance(ins)
+			}
+		}
+	}
+	if errors.Is(err, ErrConflict) && x.dropped == nil && x.m != nil {
+		x.drop(err)
 	}
 	for _, in := range ins {
 		if in.done != nil {
@@ -146,7 +159,7 @@ func (x *execution) turn(ins []input) {
 
 func (x *execution) advance(ins []input) error {
 	old := x.m.r
-	if x.quiet(ins) {
+	if x.quiet(ins) || x.guest && !signals(ins) {
 		return nil
 	}
 	x.fresh = false
@@ -154,6 +167,9 @@ func (x *execution) advance(ins []input) error {
 	next.r.Rev++
 	x.takeDetails(next.r)
 	if next.apply(ins) || x.fence {
+		if next.r.Status.Final() {
+			next.r.Owner = "" // whoever restarts it begins anew
+		}
 		if err := x.store(next.r); err != nil {
 			x.drop(err)
 			return err
@@ -163,10 +179,11 @@ func (x *execution) advance(ins []input) error {
 		next.r.Rev = old.Rev
 	}
 	x.m = next
-	x.cur.Store(next.r)
-	if next.r.Seq > old.Seq {
-		x.e.observe(next.r, old.Seq)
-		x.wake(next.r.Status.Final())
+	x.publish(next.r, old.Seq)
+	if x.guest {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		x.e.nudge(ctx, next.r.Owner, x.id)
 	}
 	return nil
 }
@@ -195,6 +212,8 @@ func (x *execution) store(r *record) error {
 		case err == nil:
 			x.version = v
 			return nil
+		case errors.Is(err, ErrConflict) && x.guest:
+			return errOvertaken
 		case errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge), x.e.draining() && try > 3:
 			return fmt.Errorf("execution %q: %w", x.id, err)
 		}
@@ -205,9 +224,15 @@ func (x *execution) store(r *record) error {
 // drop forgets an execution whose record could not be written: another engine
 // has taken it over, the process ends, or the record has grown too large.
 func (x *execution) drop(err error) {
-	if errors.Is(err, errOvertaken) {
+	switch {
+	case errors.Is(err, errVisited):
+		return
+	case errors.Is(err, errOvertaken):
 		x.m, x.rt = nil, nil
 		return
+	}
+	if w := x.e.worker.Load(); w != nil && !x.guest {
+		w.hurry() // it may have lost its lease
 	}
 	x.dropped = err
 	for _, rt := range x.rt {
@@ -232,6 +257,10 @@ func (x *execution) settle() {
 		x.timer = nil
 	}
 	r := x.m.r
+	if x.guest {
+		x.leaveAlone()
+		return
+	}
 	if r.Status.Final() {
 		x.e.forget(x)
 		return

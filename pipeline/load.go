@@ -94,8 +94,11 @@ func (x *execution) read(at uint64) error {
 		return x.park(parking{at: at, err: fmt.Errorf("execution %q: %s: %w", x.id, why, ErrParked)})
 	}
 	x.m.r = r.clone()
-	x.m.r.Epoch++
-	x.fence = x.m.busy() // fence whoever worked on it before, durably before any call
+	x.rev.Store(r.Rev)
+	if err := x.claim(ctx); err != nil {
+		x.m = nil
+		return err
+	}
 	x.fresh, x.misses = true, 0
 	x.doubt()
 	return nil

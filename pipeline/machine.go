@@ -28,6 +28,7 @@ const (
 	inUndone                          // an undo has ended
 	inSignal                          // somebody decided
 	inTimer                           // time has passed
+	inNudge                           // somebody else has changed the record, or something that it waits for
 )
 
 // input is one thing that a turn is told.
@@ -61,7 +62,7 @@ func (m *machine) apply(inputs []input) bool {
 
 func (m *machine) take(in *input) bool {
 	switch in.kind {
-	case inTimer:
+	case inTimer, inNudge:
 		return false
 	case inSignal:
 		changed, err := m.signal(in.signal)

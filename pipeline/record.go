@@ -65,9 +65,10 @@ const (
 type record struct {
 	Format    int               `json:"format"`
 	MinReader int               `json:"minReader"`
-	Rev       uint64            `json:"rev"`    // strictly increasing
-	Writer    string            `json:"writer"` // unique for every record that is written
-	Epoch     uint64            `json:"epoch"`  // rises with every owner
+	Rev       uint64            `json:"rev"`             // strictly increasing
+	Writer    string            `json:"writer"`          // unique for every record that is written
+	Epoch     uint64            `json:"epoch"`           // rises with every owner
+	Owner     string            `json:"owner,omitempty"` // the worker that works on it, in a store that is shared
 	ID        string            `json:"id"`
 	Pipeline  string            `json:"pipeline"`
 	Version   int               `json:"version"`

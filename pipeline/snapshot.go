@@ -198,6 +198,15 @@ func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
 		err := e.deliver(ctx, id, s)
 		// Another engine may have been faster; what it wrote decides then.
 		again := errors.Is(err, ErrConflict) || errors.Is(err, ErrShutdown)
+		if w := e.worker.Load(); again && w != nil && w.isLost() { // another lease follows
+			select {
+			case <-time.After(spread(100*time.Millisecond, id)):
+				try = 0
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 		if !again || e.draining() || try == signalTries {
 			return err
 		}
