@@ -140,13 +140,18 @@ func (t *target) deploymentsOf(ctx context.Context, id string) ([]*unstructured.
 // route points every front at a version, at all versions, or nowhere. Only the
 // selector is applied, by a field manager of its own.
 func (t *target) route(ctx context.Context, a strategy.Action) error {
-	if a.Front != strategy.FrontLive {
+	live := a.Front == strategy.FrontLive
+	fronts := t.r.fronts
+	switch {
+	case a.Front == strategy.FrontPreview && t.r.preview != nil:
+		fronts = []front{*t.r.preview}
+	case !live:
 		return stage.Permanent(fmt.Errorf("front %q: %w: there is no such Service", a.Front, ErrInvalid))
 	}
-	if t.app.Router != nil && splits(a.Route) {
+	if live && t.app.Router != nil && splits(a.Route) {
 		return t.divide(ctx, a)
 	}
-	for _, f := range t.r.fronts {
+	for _, f := range fronts {
 		selector, err := t.selector(f, a.Route)
 		if err != nil {
 			return err
@@ -157,7 +162,7 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 		}
 		t.s.saw(out)
 	}
-	if t.app.Router != nil && len(t.r.fronts) > 0 {
+	if live && t.app.Router != nil && len(t.r.fronts) > 0 {
 		return t.unite(ctx, a)
 	}
 	return nil

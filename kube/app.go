@@ -34,6 +34,9 @@ type App struct {
 	// Router splits the traffic by weight, for strategy.Canary. Nil means that the Services' selectors alone move it, all
 	// at once.
 	Router Router
+	// Preview names a Service among the manifests that leads to the version that is not live yet, for
+	// strategy.RedBlack's Preview. Empty means that there is none.
+	Preview string
 	// Judge answers the questions of a strategy that analyses. It belongs to the program and is not recorded.
 	Judge strategy.Judge
 	// Owner is the field manager of everything that is applied. Default DefaultOwner.

@@ -60,6 +60,11 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if needy, ok := s.(strategy.Needy); ok {
 		h.Native = needy.Needs().Native
 	}
+	if h.Native {
+		if h.Warning = r.lossy(); h.Warning != "" {
+			c.Progress("warning: %s", h.Warning)
+		}
+	}
 	h.Journal, err = strategy.Begin(s, strategy.Release{Key: h.Key, Version: r.version, Replicas: r.replicas})
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
@@ -171,7 +176,7 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range r.fronts {
+	for _, f := range r.allFronts() {
 		if f.Object == o {
 			if err := a.surveyFront(h, f, live); err != nil {
 				return nil, err

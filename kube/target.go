@@ -22,7 +22,7 @@ type target struct {
 
 // Can says what the target is capable of.
 func (t *target) Can() strategy.Capabilities {
-	c := strategy.Capabilities{Native: true, Versions: true, Route: true, Judge: t.app.Judge != nil}
+	c := strategy.Capabilities{Native: true, Versions: true, Route: true, Preview: t.app.Preview != "", Judge: t.app.Judge != nil}
 	if t.app.Router != nil {
 		c.Weights, c.Copies = true, t.app.Router.copies()
 	}
@@ -52,7 +52,7 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 	if err := v.group(ctx, snap[t.s.deployments], snap[t.s.pods]); err != nil {
 		return strategy.Observation{}, err
 	}
-	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Native: v.native()}
+	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Preview: v.previewed(), Native: v.native()}
 	for _, id := range v.ids {
 		ver, err := v.version(ctx, id)
 		if err != nil {

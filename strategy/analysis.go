@@ -70,6 +70,23 @@ func (a Analysis) withDefaults(background bool) Analysis {
 	return a
 }
 
+// resolved is the analysis of a step with its defaults; nil if there is none.
+func (a *Analysis) resolved() *Analysis {
+	if a == nil {
+		return nil
+	}
+	out := a.withDefaults(false)
+	return &out
+}
+
+// limit is the bound of an analysis that may be missing.
+func (a *Analysis) limit() time.Duration {
+	if a == nil {
+		return 0
+	}
+	return a.bound()
+}
+
 // bound is how long the analysis takes at most, Undecided included.
 func (a Analysis) bound() time.Duration {
 	if a.ErrorLimit == Unlimited {

@@ -28,28 +28,33 @@ func (t *turn) cancelRuns() {
 	}
 }
 
-// question asks for the next measurement of a run.
-func (s Canary) question(t *turn, r *Run, a Analysis) Decision {
+// question asks for the next measurement of a run, in comparison with baseline.
+func (t *turn) question(r *Run, a Analysis, baseline string) Decision {
 	q := Question{
 		Key: t.j.Release.Key, Analysis: a.Name, Run: r.Name, Number: r.Measured() + 1,
-		Canary: t.j.Release.Version, Stable: t.j.Baseline.Version, Baseline: t.j.Baseline.Version,
+		Canary: t.j.Release.Version, Stable: t.j.Baseline.Version, Baseline: baseline,
 		Weight: t.j.Stand.Weight, Since: r.Since, At: t.now,
-	}
-	if s.Compare && t.j.Stand.Weight > 0 {
-		q.Baseline = CopyOf(q.Stable)
 	}
 	return Decision{Journal: t.j, Ask: &Ask{q, a}, Reason: fmt.Sprintf("%s, measurement %d", r.Name, q.Number)}
 }
 
-// analyse runs the analysis of a step; it reports true once it has passed.
-func (s Canary) analyse(t *turn, name string, a Analysis) (Decision, bool) {
+// baseline is what the canary is to be compared with.
+func (s Canary) baseline(t *turn) string {
+	if s.Compare && t.j.Stand.Weight > 0 {
+		return CopyOf(t.j.Baseline.Version)
+	}
+	return t.j.Baseline.Version
+}
+
+// analyse runs an analysis that the rollout waits for; it reports true once it has passed.
+func (t *turn) analyse(name string, a Analysis, baseline string) (Decision, bool) {
 	r := t.run(name, a)
 	if r.Judgement != "" {
-		return s.judged(t, r, a)
+		return t.judged(r, a)
 	}
 	t.enter(PhaseAnalyse)
 	if !t.now.Before(r.Due) {
-		return s.question(t, r, a), false
+		return t.question(r, a, baseline), false
 	}
 	return t.wait(PhaseAnalyse, r.Due, "%s: %s", name, r.progress(a)), false
 }
@@ -70,7 +75,7 @@ func (r Run) progress(a Analysis) string {
 }
 
 // judged draws the consequence of a run that has ended.
-func (s Canary) judged(t *turn, r *Run, a Analysis) (Decision, bool) {
+func (t *turn) judged(r *Run, a Analysis) (Decision, bool) {
 	why := fmt.Sprintf("%s: %s: %s", r.Name, r.Judgement, r.Reason)
 	switch {
 	case r.Judgement == Pass || r.Accepted:
@@ -108,9 +113,9 @@ func (s Canary) beside(t *turn) (Decision, bool) {
 	r := t.run(background, *s.Analysis)
 	switch {
 	case r.Judgement != "":
-		return s.judged(t, r, *s.Analysis)
+		return t.judged(r, *s.Analysis)
 	case !t.now.Before(r.Due):
-		return s.question(t, r, *s.Analysis), false
+		return t.question(r, *s.Analysis, s.baseline(t)), false
 	}
 	return Decision{}, true
 }
@@ -142,7 +147,7 @@ func (s Canary) concluded(t *turn) (Decision, bool) {
 	if r.Judgement == "" {
 		if r.Measured() == 0 {
 			if !t.now.Before(r.Due) {
-				return s.question(t, r, *s.Analysis), false
+				return t.question(r, *s.Analysis, s.baseline(t)), false
 			}
 			t.begun(PhaseAnalyse) // no deadline counts this wait
 			return t.wait(PhaseAnalyse, r.Due, "%s: nothing has been measured yet", background), false
@@ -154,7 +159,7 @@ func (s Canary) concluded(t *turn) (Decision, bool) {
 		}
 		r.conclude(t.now)
 	}
-	return s.judged(t, r, *s.Analysis)
+	return t.judged(r, *s.Analysis)
 }
 
 // earlier is the earlier of two times, of which zero means never.

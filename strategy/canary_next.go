@@ -157,7 +157,7 @@ func (s Canary) step(t *turn, n size, st Step) (Decision, bool) {
 		t.j.Stand.Weight = max(t.j.Stand.Weight, st.Weight)
 	}
 	if st.Analysis != nil {
-		if d, passed := s.analyse(t, fmt.Sprintf("step %d", t.j.Stand.Step+1), *st.Analysis); !passed {
+		if d, passed := t.analyse(fmt.Sprintf("step %d", t.j.Stand.Step+1), *st.Analysis, s.baseline(t)); !passed {
 			return d, false
 		}
 	}

@@ -1,5 +1,5 @@
 // Package strategy decides how a new version takes over from an old one without
-// dropping a request: Rolling, RedBlack and Canary, and the frame for strategies of
+// dropping a request: Rolling, RedBlack, Canary and Highlander, and the frame for strategies of
 // your own. It knows no platform and imports the standard library alone.
 //
 // # Model

@@ -65,7 +65,7 @@ func ExampleEncode() {
 	fmt.Printf("%+v %v\n", s, err)
 	// Output:
 	// redblack/v1 {"ready":"90%","keepOld":"1h0m0s"} <nil>
-	// {Ready:90% Preview:false PauseFor:0s Settle:0s KeepOld:1h0m0s ProgressDeadline:0s Deadline:0s} <nil>
+	// {Ready:90% Preview:false Before:<nil> After:<nil> PauseFor:0s Settle:0s KeepOld:1h0m0s ProgressDeadline:0s Deadline:0s} <nil>
 }
 
 func ExampleDriver_Advance() {

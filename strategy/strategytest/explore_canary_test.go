@@ -1,6 +1,7 @@
 package strategytest_test
 
 import (
+	"context"
 	"flag"
 	"testing"
 	"time"
@@ -91,3 +92,29 @@ func TestExploreCanaryByReplicas(t *testing.T) {
 		t.Run(name, func(t *testing.T) { t.Log(strategytest.Explore(t, s), "runs") })
 	}
 }
+
+func TestExploreChecks(t *testing.T) {
+	checked := strategy.RedBlack{Before: check, After: check, KeepOld: 20 * time.Second}
+	three := cluster(strategytest.Options{}, running(3))
+	for name, s := range map[string]strategytest.Scenario{
+		"passes":            {Strategy: checked, Cluster: three},
+		"fails before":      {Strategy: checked, Cluster: three, Outcome: strategy.Failed, Judge: strategytest.Always(strategy.Fail)},
+		"fails after":       {Strategy: checked, Cluster: three, Outcome: strategy.Failed, Judge: failsAfter},
+		"first, fails":      {Strategy: checked, Cluster: cluster(strategytest.Options{}, nil), Outcome: strategy.Failed, Judge: failsAfter},
+		"highlander":        {Strategy: strategy.Highlander{Gate: check}, Cluster: cluster(strategytest.Options{}, running(3, func(c *strategytest.Cluster) { c.Leave("v0", 2) }))},
+		"highlander, fails": {Strategy: strategy.Highlander{Gate: check}, Cluster: three, Outcome: strategy.Failed, Judge: failsAfter},
+	} {
+		if !*all {
+			s.Sample = 3
+		}
+		t.Run(name, func(t *testing.T) { t.Log(strategytest.Explore(t, s), "runs") })
+	}
+}
+
+// failsAfter has nothing against a version that has no traffic yet.
+var failsAfter = strategy.JudgeFunc(func(_ context.Context, q strategy.Question) (strategy.Verdict, error) {
+	if q.Run == "after the switch" {
+		return strategy.Verdict{Judgement: strategy.Fail, Reason: "too slow"}, nil
+	}
+	return strategy.Verdict{Judgement: strategy.Pass}, nil
+})
