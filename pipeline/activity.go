@@ -99,6 +99,9 @@ func (x *execution) reconcile() {
 	if x.guest || x.e.resting() {
 		return
 	}
+	if len(x.m.r.Locks) > 0 {
+		x.workLocks()
+	}
 	for i := range x.m.r.Stages {
 		op, t := x.m.r.wanted(i)
 		rt := x.rt[i]
@@ -156,6 +159,7 @@ type returned struct {
 // take brings the runtime up to date and, when an effect has been in trouble
 // for too long, makes its input the end of the stage.
 func (x *execution) take(in *input, now time.Time) {
+	x.takeLock(in)
 	ret := in.ret
 	if ret == nil || x.rt[ret.stage] != ret.rt {
 		return

@@ -41,6 +41,10 @@ func (r *record) encode(b []byte) []byte {
 	e.optTime("ended", r.Ended)
 	e.optBool("undoing", r.Undoing)
 	e.optInt("restarts", r.Restarts)
+	e.optStr("limitKey", r.LimitKey)
+	if len(r.Locks) > 0 {
+		e.raw("locks", mustJSON(r.Locks))
+	}
 	e.raw("input", r.Input)
 	e.optRaw("output", r.Output)
 	if len(r.Blobs) > 0 {
