@@ -64,7 +64,9 @@ func (r *rendered) retarget(from, to string) {
 // Poll goes on with the release until something must be persisted, the budget
 // is over, or the release has ended.
 func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) {
-	rel, err := a.attach(c, h)
+	ctx, cancel := context.WithTimeout(c, startTime)
+	rel, err := patiently(ctx, c.Progress, func() (*release, error) { return a.attach(c, h) })
+	cancel()
 	if err != nil {
 		return stage.Status[stage.Release]{}, final(err)
 	}
@@ -74,9 +76,31 @@ func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) 
 	return st, err
 }
 
+// poll performs a step.
 func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
 	ctx, cancel := context.WithTimeout(c, budget(c))
 	defer cancel()
+	return patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(ctx) })
+}
+
+// patiently does again what failed for a reason that may pass, as the engine
+// would, only sooner: an API server is often back within a second. What it does
+// may be repeated from the same state. It gives up when the time of ctx is
+// nearly over.
+func patiently[T any](ctx context.Context, progress func(string, ...any), do func() (T, error)) (T, error) {
+	const first, most = 100 * time.Millisecond, 2 * time.Second
+	for wait := first; ; wait = min(2*wait, most) {
+		out, err := do()
+		end, limited := ctx.Deadline()
+		if err == nil || stage.IsPermanent(final(err)) || errors.Is(err, ErrBusy) || limited && time.Until(end) < wait || ctx.Err() != nil {
+			return out, err
+		}
+		progress("%v; trying again", err)
+		pause(ctx, wait)
+	}
+}
+
+func (rel *release) step(ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
 	if rel.hear(c.Told()) {
 		return next("a signal was heard"), nil
@@ -198,7 +222,11 @@ func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], e
 	if h.Journal.Outcome == "" {
 		left, _ := ctx.Deadline()
 		j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+		var gone *strategy.Violation
 		switch {
+		case errors.As(err, &gone) && gone.Rule == strategy.RuleMalformed:
+			// There is nothing to scale or to lead traffic to any more, as when the namespace is deleted.
+			return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
 		case err != nil && stage.IsPermanent(err):
 			return rel.unrestored(ctx, err)
 		case err != nil && ctx.Err() == nil:

@@ -16,11 +16,16 @@ import (
 	"github.com/gennaker/gennaker/strategy"
 )
 
+// startTime is how long a call tries to begin before its engine decides.
+const startTime = 10 * time.Second
+
 // Start renders the manifests, asks the API server by dry run whether it would
 // take every object, records how each is now, and claims the App. Nothing but
 // the claim is written. Every refusal is permanent; ErrBusy is not.
 func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
-	h, err := a.start(c, in)
+	ctx, cancel := context.WithTimeout(c, startTime)
+	defer cancel()
+	h, err := patiently(ctx, c.Progress, func() (Handle, error) { return a.start(c, in) })
 	if errors.Is(err, ErrBusy) {
 		return Handle{}, stage.RetryAfter(10*time.Second, err)
 	}

@@ -81,13 +81,18 @@ const (
 	opUndo  = "undo"
 )
 
-// doubt marks the starts that an earlier process may have made.
+// doubt marks the starts that an earlier process may have made, and lets what an
+// earlier process was at wait for its turn.
 func (x *execution) doubt() {
 	x.rt = map[int]*activity{}
 	for i := range x.m.r.Stages {
-		if op, t := x.m.r.wanted(i); op == opStart {
-			x.rt[i] = &activity{token: t, doubt: true}
+		op, t := x.m.r.wanted(i)
+		if op == "" {
+			continue
 		}
+		rt := &activity{token: t, doubt: op == opStart}
+		x.rt[i] = rt
+		x.later(i, rt, share(x.e.herd.window(time.Now()), x.m.r.key(i)))
 	}
 }
 
@@ -95,6 +100,9 @@ func (x *execution) doubt() {
 func (x *execution) reconcile() {
 	if x.guest || x.e.resting() {
 		return
+	}
+	if len(x.m.r.Locks) > 0 {
+		x.workLocks()
 	}
 	for i := range x.m.r.Stages {
 		op, t := x.m.r.wanted(i)
@@ -156,6 +164,7 @@ type returned struct {
 // take brings the runtime up to date and, when an effect has been in trouble
 // for too long, makes its input the end of the stage.
 func (x *execution) take(in *input, now time.Time) {
+	x.takeLock(in)
 	ret := in.ret
 	if ret == nil || x.rt[ret.stage] != ret.rt {
 		return

@@ -125,7 +125,7 @@ func (l *launched) run() input {
 		l.undo(&in)
 	}
 	switch {
-	case in.raw != nil && !json.Valid(in.raw):
+	case in.raw != nil && !validJSON(in.raw):
 		in.unknown = in.kind == inHandle
 		in.kind, in.raw = inResult, nil
 		in.failure = &Failure{Permanent: true, Message: "its result is not JSON"}

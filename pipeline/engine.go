@@ -100,6 +100,7 @@ type Embedded struct {
 	state runState
 	calls context.Context // of the calls of stages
 	polls context.Context // of Poll, which ends as soon as Run's context does
+	herd  herd            // executions in the middle of their work that are taken up
 	turns tracker         // turns and calls that are going on
 
 	orphans map[string]time.Time // blobs without an execution, and since when; guarded by mu
@@ -210,6 +211,16 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Labels: maps.Clone(o.Labels), Created: now, Input: input,
 		Owner: e.self(),
 	}
+	if l := def.plan.Limit; l != nil {
+		if r.LimitKey, err = def.limitKey(input); err != nil {
+			return fmt.Errorf("execution %q: %w", id, err)
+		}
+		r.Locks = []lockRec{r.place(*l)}
+	}
+	if err := e.refused(ctx, r); err != nil {
+		return err
+	}
+	r.expect(len(def.root.nodes))
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
 	x.m = &machine{r: r, v: newView(def.plan, def.root, r), now: now}
@@ -228,7 +239,15 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	x.version = version
 	x.cur.Store(r)
 	x.rev.Store(r.Rev)
-	e.adopt(x)
+	admitted := e.admit(ctx, r)
+	if admitted != nil && admitted.lock.refused != nil { // another one was faster
+		l := r.Locks[0]
+		refusal := &LimitError{Execution: id, Limit: l.Name, Max: l.Max, Holders: admitted.lock.refused}
+		return errors.Join(refusal, e.deliver(ctx, id, Signal{ID: "limit", Kind: SignalCancel, Actor: "limit", Reason: refusal.Error()}))
+	}
+	if y := e.adopt(x); y != nil && admitted != nil {
+		y.post(*admitted)
+	}
 	if e.shared && r.Owner == "" && !r.Status.Final() {
 		e.hint(ctx, "", "x/"+id)
 	}
@@ -314,6 +333,7 @@ func (e *Embedded) keepPlan(ctx context.Context, hash string, p *Plan) error {
 // write this one record, and no other record has it.
 func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version, error) {
 	if !r.stamped {
+		r.Idle, r.Due = r.idle()
 		r.Writer, r.stamped = e.writer+"/"+strconv.FormatUint(e.seq.Add(1), 10), true
 	}
 	buf, _ := e.buffers.Get().(*[]byte)
@@ -328,14 +348,16 @@ func (e *Embedded) write(ctx context.Context, r *record, want Version) (Version,
 		}
 		raw = stored.encode(raw[:0])
 	}
+	lost := false // a write may still be going on, and read it
 	for try := 1; ; try++ {
 		version, err := e.commit.put(ctx, Op{Key: execPrefix + r.ID, Value: raw, Want: want})
+		lost = lost || errors.Is(err, ErrUnknown)
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrConflict) {
 			// A conflict, too, may be our own write: a client below the store may have
 			// repeated it after a lost reply.
 			version, err = e.readBack(ctx, r, err)
 		}
-		if !errors.Is(err, ErrUnknown) && ctx.Err() == nil { // nobody reads it any more
+		if !lost && ctx.Err() == nil {
 			*buf = raw
 			e.buffers.Put(buf)
 		}
@@ -352,6 +374,8 @@ const unknownTries = 4
 // readBack finds out whether a write took effect. An earlier attempt at the same
 // write, which was thought lost, may have landed as well.
 func (e *Embedded) readBack(ctx context.Context, r *record, cause error) (Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxPatience)
+	defer cancel()
 	item, err := e.store.Get(ctx, execPrefix+r.ID)
 	switch {
 	case errors.Is(err, ErrNotFound):

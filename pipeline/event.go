@@ -16,6 +16,8 @@ const (
 	EventResumed   EventKind = "resumed"
 	EventRestarted EventKind = "restarted" // from the stage named
 	EventUndoing   EventKind = "undoing"
+	EventQueued    EventKind = "queued"   // for a limit or a mutex; Detail says where
+	EventAdmitted  EventKind = "admitted" // has its place under the limit, or the mutex
 
 	EventStageStarted   EventKind = "stage.started"
 	EventStageWaiting   EventKind = "stage.waiting" // for its window; Detail says until when and why

@@ -83,7 +83,11 @@ func (x *execution) read(at uint64) error {
 	case err != nil:
 		return fmt.Errorf("execution %q: plan: %w", x.id, err)
 	}
-	v := newView(plan, bind(plan, r.Plan, x.e.code(r)), r)
+	def := x.e.code(r)
+	if def != nil && def.hash == r.Plan {
+		plan = def.plan
+	}
+	v := newView(plan, bind(plan, r.Plan, def), r)
 	if err := v.check(r); err != nil {
 		return unusable(&RecordError{Key: item.Key, Err: ErrCorrupt, Problem: err.Error() + "; restore it from a backup or delete it"})
 	}
@@ -100,7 +104,9 @@ func (x *execution) read(at uint64) error {
 		return err
 	}
 	x.fresh, x.misses = true, 0
-	x.doubt()
+	if x.rt = nil; !x.guest {
+		x.doubt()
+	}
 	return nil
 }
 

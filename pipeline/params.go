@@ -35,6 +35,11 @@ func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Pr
 // decodeStrict decodes an input and refuses fields that the type does not have.
 func decodeStrict[I any](raw []byte) (I, error) {
 	var v I
+	if p, ok := any(&v).(*string); ok {
+		if *p, ok = plainText(raw); ok {
+			return v, nil
+		}
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	err := d.Decode(&v)

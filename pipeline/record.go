@@ -59,9 +59,11 @@ const (
 	phaseWindow  phase = "window" // until due, at the earliest
 	phaseWait    phase = "wait"   // until due
 	phaseGroup   phase = "group"  // its stages run
+	phaseLock    phase = "lock"   // until it has the mutex
 )
 
-// record is the one document of an execution.
+// record is the one document of an execution. A field needs a line in encode.go
+// and one in decode.go; tests say so if it has none.
 type record struct {
 	Format    int               `json:"format"`
 	MinReader int               `json:"minReader"`
@@ -74,6 +76,8 @@ type record struct {
 	Version   int               `json:"version"`
 	Plan      string            `json:"plan"` // hash
 	Status    Status            `json:"status"`
+	Idle      bool              `json:"idle,omitempty"`   // see idle
+	Due       time.Time         `json:"due,omitzero"`     // of one that is idle: when time will have something for it to do
 	Halted    string            `json:"halted,omitempty"` // why no further stage starts
 	Reason    string            `json:"reason,omitempty"` // why it failed or was cancelled
 	Cancel    *cancelRec        `json:"cancel,omitempty"`
@@ -84,6 +88,8 @@ type record struct {
 	Ended     time.Time         `json:"ended,omitzero"`
 	Undoing   bool              `json:"undoing,omitempty"`
 	Restarts  int               `json:"restarts,omitempty"`
+	LimitKey  string            `json:"limitKey,omitempty"` // what the limit of its pipeline counts it under
+	Locks     []lockRec         `json:"locks,omitempty"`
 	Input     json.RawMessage   `json:"input"`
 	Output    json.RawMessage   `json:"output,omitempty"`
 	Blobs     []blobRef         `json:"blobs,omitempty"` // only in what is stored
@@ -105,7 +111,8 @@ type cancelRec struct {
 	At     time.Time `json:"at"`
 }
 
-// stageRec is the state of one stage.
+// stageRec is the state of one stage. A field needs a line in encode.go and one in
+// decodestage.go.
 type stageRec struct {
 	ID       string                     `json:"id"`
 	Status   StageStatus                `json:"status"`
@@ -192,7 +199,7 @@ type Decision struct {
 func (r *record) clone() *record {
 	c := *r
 	c.stamped = false
-	c.Stages = append(make([]stageRec, 0, len(r.Stages)+4), r.Stages...)
+	c.Stages = append(make([]stageRec, 0, len(r.Stages)), r.Stages...)
 	return &c
 }
 
@@ -201,6 +208,12 @@ const (
 	maxEvents  = 2000
 	maxSignals = 500
 )
+
+// expect makes room for the events of as many stages.
+func (r *record) expect(stages int) {
+	n := 2*stages + 2
+	r.Events, r.history = make([]Event, 0, n), make([]byte, 0, 96*n)
+}
 
 func (r *record) event(now time.Time, kind EventKind, stage, detail, actor string) {
 	r.Seq++

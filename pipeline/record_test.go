@@ -2,6 +2,10 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,4 +150,58 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	_, err = decodeRecord("x/x", []byte(`{"format":7,"minReader":3,"status":5}`))
 	require.ErrorIs(t, err, ErrParked)
+}
+
+func TestAppendTime(t *testing.T) {
+	for _, at := range []time.Time{
+		{}, time.Unix(0, 0).UTC(), time.Unix(0, 1).UTC(), time.Unix(0, 120_000_000).UTC(), time.Unix(1<<33, 999_999_999).UTC(),
+		time.Date(9999, 12, 31, 23, 59, 59, 100, time.UTC), time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(2026, 1, 2, 3, 4, 5, 60_000, time.FixedZone("", 5400)), time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local),
+	} {
+		require.Equal(t, at.Format(time.RFC3339Nano), string(appendTime(nil, at)))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		at := anyTime.Draw(t, "at")
+		require.Equal(t, at.Format(time.RFC3339Nano), string(appendTime(nil, at)))
+	})
+}
+
+// Every field that is written is read again, and none is taken for one of a
+// newer program.
+func TestDecode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRecord.Draw(t, "record")
+		r.Format, r.MinReader, r.Rev, r.Status = 1, 1, 1, Running
+		r.ID, r.Plan = "x"+r.ID, "p"+r.Plan
+		for i := range r.Stages {
+			s := &r.Stages[i]
+			s.ID, s.Gen, s.Attempt, s.Undo = fmt.Sprint(i, s.ID), 1, i, nil
+		}
+		raw := r.encode(nil)
+		again, err := decodeRecord("x/x", raw)
+		require.NoError(t, err)
+		var want record
+		require.NoError(t, json.Unmarshal(raw, &want))
+		again.history, again.encoded = nil, 0
+		require.Equal(t, &want, again)
+	})
+	for _, name := range jsonNames(reflect.TypeFor[record]()) {
+		r := &record{}
+		require.NoError(t, r.set([]byte(strconv.Quote(name)), []byte("null")), name)
+		require.Empty(t, r.extra)
+	}
+	for _, name := range jsonNames(reflect.TypeFor[stageRec]()) {
+		s := &stageRec{}
+		require.NoError(t, s.set([]byte(strconv.Quote(name)), []byte("null")), name)
+		require.Empty(t, s.extra)
+	}
+}
+
+func jsonNames(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

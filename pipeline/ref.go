@@ -134,6 +134,11 @@ func Optional[T any](a Ref[T]) Ref[*T] {
 
 func decodeAs[T any](raw json.RawMessage) (T, error) {
 	var v T
+	if p, ok := any(&v).(*string); ok {
+		if *p, ok = plainText(raw); ok {
+			return v, nil
+		}
+	}
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return v, fmt.Errorf("stored value does not decode as %T: %w", v, err)
 	}

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -155,29 +153,6 @@ func (x *execution) kill() {
 	x.wake(true)
 }
 
-// takeUp loads every execution that has not ended.
-func (e *Embedded) takeUp(ctx context.Context) error {
-	after := execPrefix
-	for {
-		items, err := e.page(ctx, after)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("list of executions: %w", err)
-		}
-		for _, item := range items {
-			after = item.Key
-			if id := item.Key[len(execPrefix):]; !ended(item.Value) && !e.isBeginning(id) {
-				e.adopt(&execution{e: e, id: id})
-			}
-		}
-		if len(items) == 0 {
-			return nil
-		}
-	}
-}
-
 func (e *Embedded) isBeginning(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -196,12 +171,6 @@ func (e *Embedded) page(ctx context.Context, after string) ([]Item, error) {
 		case <-ctx.Done():
 		}
 	}
-}
-
-// ended looks at no more of a record than it must.
-func ended(raw []byte) bool {
-	var head struct{ Status Status }
-	return json.Unmarshal(raw, &head) == nil && head.Status.Final()
 }
 
 func (e *Embedded) resting() bool {

@@ -25,6 +25,7 @@ type Snapshot struct {
 	Input     json.RawMessage   `json:"input"`
 	Output    json.RawMessage   `json:"output,omitempty"`
 	Undoing   bool              `json:"undoing,omitempty"`
+	Queued    []Queued          `json:"queued,omitempty"` // what it waits for its turn of
 	Stages    []StageSnapshot   `json:"stages"`
 	Seq       uint64            `json:"seq"` // number of the newest event
 }
@@ -33,7 +34,7 @@ type Snapshot struct {
 type StageSnapshot struct {
 	ID         string      `json:"id"`
 	Status     StageStatus `json:"status"`
-	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait or group
+	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait, lock or group
 	Generation int         `json:"generation"`
 	Attempt    int         `json:"attempt,omitempty"`
 	Key        string      `json:"key"`
@@ -137,6 +138,7 @@ func (e *Embedded) Get(ctx context.Context, id string) (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("execution %q: %w", id, err)
 	}
 	s := r.snapshot()
+	e.places(ctx, r, &s)
 	if err := x.parking(); err != nil {
 		s.Parked = err.Error()
 	}

@@ -31,10 +31,16 @@ func (r Retry) wait(execution, stage string, attempt int) time.Duration {
 }
 
 // spread changes d by up to a quarter to either side, always the same for a key.
-func spread(d time.Duration, key string) time.Duration {
+func spread(d time.Duration, key string) time.Duration { return d - d/4 + share(d/2, key) }
+
+// share is a part of d, always the same for a key and evenly spread over keys.
+func share(d time.Duration, key string) time.Duration {
+	if d == 0 {
+		return 0
+	}
 	h := fnv.New32a()
 	h.Write([]byte(key))
-	return d - d/4 + time.Duration(float64(d/2)*float64(h.Sum32())/float64(1<<32))
+	return time.Duration(float64(d) * float64(h.Sum32()) / float64(1<<32))
 }
 
 // timers ends what is due, what was due first first. Time that passed while no

@@ -32,7 +32,31 @@ type scopeInst struct {
 }
 
 // newView makes the view of an execution and adds the records that are missing.
+// Executions of a pipeline without groups share one, which does not change.
 func newView(plan *Plan, root *scopeDef, r *record) *view {
+	flat := root.flat.Load()
+	if flat == nil || flat.plan != plan || len(r.Stages) != 0 && len(r.Stages) != len(root.nodes) {
+		v := makeView(plan, root, r)
+		if !root.grouped() && len(r.Stages) == len(root.nodes) {
+			root.flat.Store(v)
+		}
+		return v
+	}
+	if len(r.Stages) == 0 {
+		r.Stages = make([]stageRec, len(root.nodes))
+		for i, n := range root.nodes {
+			r.Stages[i] = stageRec{ID: n.ID, Status: StagePending, Gen: 1}
+		}
+	}
+	return flat
+}
+
+// grouped reports whether the scope has a stage with stages inside.
+func (s *scopeDef) grouped() bool {
+	return slices.ContainsFunc(s.nodes, func(n *node) bool { return n.body != nil })
+}
+
+func makeView(plan *Plan, root *scopeDef, r *record) *view {
 	v := &view{plan: plan}
 	v.root = v.add(r, root, nil, -1, 0, "", 1)
 	return v
@@ -82,6 +106,8 @@ func (v *view) check(r *record) error {
 			return fmt.Errorf("stage %q has items that it cannot have", s.ID)
 		case s.Status == StageRunning && !in.n.may(s.Phase):
 			return fmt.Errorf("stage %q, a %s, runs in phase %q", s.ID, in.n.Type, s.Phase)
+		case s.Phase == phaseLock && r.lockOf(r.key(i)) == nil:
+			return fmt.Errorf("stage %q waits for a mutex of which the record does not know", s.ID)
 		case s.Status == StageRunning && in.n.Type == TypeSub && len(s.Items) == 0:
 			return fmt.Errorf("stage %q runs without items", s.ID)
 		}
@@ -111,6 +137,8 @@ func (n *node) may(p phase) bool {
 		return n.body != nil
 	case phaseWindow:
 		return n.open != nil
+	case phaseLock:
+		return n.Type == TypeLock
 	}
 	return false
 }

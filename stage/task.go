@@ -3,7 +3,9 @@ package stage
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gennaker/gennaker/pipeline"
 )
@@ -198,10 +200,27 @@ func workOfEffect[I, H, O any](e Effect[I, H, O]) pipeline.Work {
 // error is permanent.
 func decode[T any](raw json.RawMessage) (T, error) {
 	var v T
+	if p, ok := any(&v).(*string); ok && isPlain(raw) {
+		*p = string(raw[1 : len(raw)-1])
+		return v, nil
+	}
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return v, Permanent(fmt.Errorf("stored value does not decode as %T: %w", v, err))
 	}
 	return v, nil
+}
+
+// isPlain reports whether raw is a JSON string of ASCII without escapes, which
+// means itself. References and names are, and a parser would look at each byte
+// three times.
+func isPlain(raw []byte) bool {
+	n := len(raw)
+	if n < 2 || raw[0] != '"' || raw[n-1] != '"' {
+		return false
+	}
+	return !slices.ContainsFunc(raw[1:n-1], func(c byte) bool {
+		return c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf
+	})
 }
 
 func encode(what string, v any) (json.RawMessage, error) {

@@ -33,7 +33,7 @@
 //     say that only between chunks: after a cut inside of one, Copy sends that blob anew, and Put, whose source cannot be
 //     read again, fails and may be repeated. What fails leaves an upload session, which is cancelled if the registry can be
 //     reached, and is never visible.
-//  4. One Put holds two chunks in memory ([StoreOptions.ChunkSize], 8 MiB), one Copy the manifests (at most 16 MiB, mostly a few
+//  4. One Put holds two chunks in memory ([StoreOptions.ChunkSize], 6 MiB), one Copy the manifests (at most 16 MiB, mostly a few
 //     KiB), and nothing of its blobs, of which three are copied at once.
 //  5. A tag that names something else is not moved unless [CopyOptions.MoveTag] says so.
 //  6. Logins are sent to the registry and its token service alone, not to where it redirects, and are in no error. An upload

@@ -16,7 +16,7 @@ import (
 
 // StoreOptions configure a store. Nil and the zero value are the defaults.
 type StoreOptions struct {
-	// ChunkSize is how many bytes are sent in one request; two of them are held in memory for each Put. Zero means 8 MiB; 1
+	// ChunkSize is how many bytes are sent in one request; two of them are held in memory for each Put. Zero means 6 MiB; 1
 	// MiB to 1 GiB are accepted. Amazon ECR wants at least 5 MiB.
 	ChunkSize int64
 	// Store configures the portable store.
@@ -40,7 +40,7 @@ func Open(ctx context.Context, client *Client, repository string, opts *StoreOpt
 // Driver is the store's backend, for programs that wrap it; [OpenDriver] returns one.
 type Driver struct {
 	repo   *repository
-	chunk  int64
+	chunks chunks
 	config atomic.Bool // whether the config of all objects is known to be there
 }
 
@@ -48,15 +48,15 @@ var _ driver.Driver = (*Driver)(nil)
 
 // OpenDriver is [Open] without the portable store around it.
 func OpenDriver(ctx context.Context, client *Client, repository string, opts *StoreOptions) (*Driver, error) {
-	d := &Driver{chunk: defaultChunk}
+	d := &Driver{chunks: chunks{size: defaultChunk}}
 	if opts != nil && opts.ChunkSize != 0 {
-		d.chunk = opts.ChunkSize
+		d.chunks.size = opts.ChunkSize
 	}
 	ref, err := parse("open", repository)
 	if err == nil && (ref.Tag() != "" || ref.Pinned()) {
 		err = &Error{"open", repository, fmt.Errorf("%w: want a repository without tag and digest", artifact.ErrInvalid)}
 	}
-	if err := errors.Join(err, checkChunk(d.chunk)); err != nil {
+	if err := errors.Join(err, checkChunk(d.chunks.size)); err != nil {
 		return nil, err
 	}
 	d.repo = client.repository(ref)
@@ -74,7 +74,7 @@ func (d *Driver) Put(ctx context.Context, key driver.Key, r io.Reader, size int6
 	if err := check(ctx, key); err != nil {
 		return err
 	}
-	stored, err := d.repo.putBlob(ctx, blobOf(key), r, size, d.chunk)
+	stored, err := d.repo.putBlob(ctx, blobOf(key), r, size, &d.chunks)
 	if err == nil {
 		err = d.putObject(d.repo.pushScope(ctx), key, stored)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
@@ -17,8 +19,8 @@ type Options struct {
 	// Credentials says what to log in with at a registry, given as host or host:port; Docker Hub is
 	// "registry-1.docker.io". The zero Credential means to ask anonymously. Nil means [DockerCredentials].
 	Credentials func(ctx context.Context, registry string) (Credential, error)
-	// Transport sends the requests. Nil means a transport with the system's certificate authorities and proxy settings.
-	// Give one with a tls.Config for a registry whose certificate is of an authority of your own.
+	// Transport sends the requests. Nil means [NewTransport]. For a registry whose certificate is of an authority of your
+	// own, set the TLSClientConfig of one.
 	Transport http.RoundTripper
 	// PlainHTTP names the registries, as host or host:port, that are asked over HTTP. All others are asked over HTTPS,
 	// also those on this machine.
@@ -91,10 +93,7 @@ func (o *Options) withDefaults() (*Options, error) {
 		filled.UserAgent = "gennaker"
 	}
 	if filled.Transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.WriteBufferSize, t.ReadBufferSize = ioBuffer, ioBuffer
-		t.MaxIdleConnsPerHost = copyWorkers + 1
-		filled.Transport = t
+		filled.Transport = NewTransport()
 	}
 	if filled.Credentials == nil {
 		var err error
@@ -107,3 +106,18 @@ func (o *Options) withDefaults() (*Options, error) {
 
 // ioBuffer is what a connection reads and writes at a time.
 const ioBuffer = 64 << 10
+
+// NewTransport returns a transport that is made for large bodies, with the system's certificate authorities and proxy
+// settings. It speaks HTTP/1.1, where each body has a connection of its own: HTTP/2 cuts bodies into frames under flow control,
+// which costs CPU time and throughput.
+func NewTransport() *http.Transport {
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, Protocols: new(http.Protocols),
+		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, ExpectContinueTimeout: time.Second,
+		MaxIdleConns: 100, MaxIdleConnsPerHost: copyWorkers + 1,
+		WriteBufferSize: ioBuffer, ReadBufferSize: ioBuffer,
+	}
+	t.Protocols.SetHTTP1(true)
+	return t
+}

@@ -6,40 +6,58 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/gennaker/gennaker/artifact"
 )
 
 // putBlob stores what r yields, up to its io.EOF, as the blob of digest d, and returns its size. Nothing can be seen before
 // r has ended well. size is what the caller knows of it, or negative.
-func (r *repository) putBlob(ctx context.Context, d artifact.Digest, src io.Reader, size, chunk int64) (int64, error) {
+func (r *repository) putBlob(ctx context.Context, d artifact.Digest, src io.Reader, size int64, chunks *chunks) (int64, error) {
 	ctx = r.pushScope(ctx)
-	first, end, err := readFirst(src, size, chunk)
+	first, end, err := chunks.first(src, size)
 	if err != nil {
 		return 0, err
 	}
 	if end {
 		return int64(len(first)), r.putWhole(ctx, d, first)
 	}
-	return r.putChunks(ctx, d, first, src)
+	return r.putChunks(ctx, d, first, src, chunks)
 }
 
-// readFirst reads the first chunk and reports whether it is everything. The buffer grows with what there is.
-func readFirst(src io.Reader, size, chunk int64) (buf []byte, end bool, err error) {
-	const small = 64 << 10
-	length := min(chunk, small)
-	if size >= 0 {
-		length = min(chunk, size+1) // One more, to see the end.
+// chunks are the buffers of a store, used again as long as there is use for them.
+type chunks struct {
+	size int64
+	pool sync.Pool
+}
+
+func (c *chunks) get() []byte {
+	if buf, ok := c.pool.Get().(*[]byte); ok {
+		return (*buf)[:0]
 	}
-	buf = make([]byte, 0, length)
-	for {
-		n, end, err := fill(buf[len(buf):cap(buf)], src)
-		buf = buf[:len(buf)+n]
-		if end || err != nil || int64(len(buf)) == chunk {
+	return make([]byte, 0, c.size)
+}
+
+// put takes a buffer back that no request uses any more. After an error, a transport may still read one.
+func (c *chunks) put(buf []byte) { c.pool.Put(&buf) }
+
+// first reads the first chunk and reports whether it is everything, for which a smaller buffer does.
+func (c *chunks) first(src io.Reader, size int64) (buf []byte, end bool, err error) {
+	const small = 64 << 10
+	length := min(c.size, small)
+	if size >= 0 {
+		length = min(c.size, size+1) // One more, to see the end.
+	}
+	if length < c.size {
+		buf = make([]byte, length)
+		n, end, err := fill(buf, src)
+		if buf = buf[:n]; end || err != nil {
 			return buf, end, err
 		}
-		buf = append(make([]byte, 0, min(chunk, 2*int64(cap(buf)))), buf...)
 	}
+	whole := append(c.get(), buf...)
+	n, end, err := fill(whole[len(whole):cap(whole)], src)
+	return whole[:len(whole)+n], end, err
 }
 
 // fill reads until buf is full or src has ended with io.EOF.
@@ -79,14 +97,14 @@ func (r *repository) putWhole(ctx context.Context, d artifact.Digest, content []
 }
 
 // putChunks stores content of more than one chunk. One chunk is sent while the next is read.
-func (r *repository) putChunks(ctx context.Context, d artifact.Digest, chunk []byte, src io.Reader) (size int64, err error) {
+func (r *repository) putChunks(ctx context.Context, d artifact.Digest, chunk []byte, src io.Reader, chunks *chunks) (size int64, err error) {
 	u, _, err := r.startUpload(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	next := make([]byte, cap(chunk))
+	next := chunks.get()
 	for end := false; !end; {
 		sent := make(chan error, 1)
 		go func() { sent <- u.chunk(ctx, chunk) }()
@@ -109,6 +127,8 @@ func (r *repository) putChunks(ctx context.Context, d artifact.Digest, chunk []b
 		u.abort(ctx)
 		return 0, err
 	}
+	chunks.put(chunk)
+	chunks.put(next)
 	return u.at, nil
 }
 
@@ -137,7 +157,7 @@ func checkChunk(size int64) error {
 }
 
 const (
-	defaultChunk = 8 << 20
+	defaultChunk = 6 << 20
 	minChunk     = 1 << 20
 	maxChunk     = 1 << 30
 )

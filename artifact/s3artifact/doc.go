@@ -13,14 +13,20 @@
 //
 //  1. Content is sent only up to its last part before its digest has been verified, and becomes visible with the request that
 //     follows. Content of at most one part is sent in one request after it has been verified.
-//  2. Each request carries the SHA-256 of its body, which the service checks, so nothing is changed on the way.
-//  3. One Put holds one part in memory ([Options.PartSize], 16 MiB unless told otherwise). It can store 10,000 parts: 156 GiB.
-//  4. An upload that fails or is cancelled is aborted, within 30 seconds that its own context does not shorten. What a killed
-//     process leaves is invisible, but is stored and billed until the service's own rule removes it: MinIO does so after a
-//     day, on AWS add a lifecycle rule "AbortIncompleteMultipartUpload" to the bucket.
+//  2. Each request carries the SHA-256 of its body, which the service checks and keeps, so nothing is changed on the way.
+//  3. An object that is there, with the checksum that it would get, is not written again: objects are created on the condition
+//     that they do not exist, so a bucket with versions gets none that is new. One that was replaced by something else is
+//     repaired.
+//  4. One Put holds two parts in memory ([Options.PartSize], 6 MiB unless told otherwise): one is sent while the next is read. It
+//     can store 10,000 parts: 58 GiB.
+//  5. A part whose connection is cut is sent again by minio-go. When the service stays away, Put fails, and the next Put of the
+//     same content by the same store goes on with the parts that have arrived.
+//  6. An upload that fails otherwise, or is cancelled, is aborted, within 30 seconds that its own context does not shorten. What a
+//     killed process leaves is invisible, but is stored and billed until the service's own rule removes it: MinIO does so
+//     after a day, elsewhere [ExpireUploads] makes the rule.
 //
 // The service must list and read after write, as MinIO and AWS do. Durability and versioning are those of the bucket. The
-// client needs the rights to put, get, delete and list objects, to abort uploads and to list the bucket.
+// client needs the rights to put, get, delete and list objects, to list the parts of uploads and abort them, and to list the bucket.
 //
 // # Errors
 //

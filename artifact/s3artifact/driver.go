@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/minio/minio-go/v7"
 
@@ -18,15 +19,15 @@ type Options struct {
 	// Prefix comes before every object's name, with a "/" between, so that a bucket can be shared: "artifacts" or
 	// "team/shop". The default is none.
 	Prefix string
-	// PartSize is how many bytes are sent in one request, and held in memory for it. Zero means 16 MiB; S3 accepts 5 MiB to
-	// 5 GiB.
+	// PartSize is how many bytes are sent in one request; two of them are held in memory for each Put. Zero means 6 MiB; S3
+	// accepts 5 MiB to 5 GiB.
 	PartSize int64
 	// Store configures the portable store.
 	Store artifact.StoreOptions
 }
 
 const (
-	defaultPartSize = 16 << 20
+	defaultPartSize = 6 << 20
 	minPartSize     = 5 << 20
 	maxPartSize     = 5 << 30
 )
@@ -50,6 +51,8 @@ type Driver struct {
 	bucket   string
 	prefix   string // "" or ends with "/"
 	partSize int64
+	buffers  sync.Pool // of parts
+	left     sync.Map  // uploads that lost their connection, by the object's name
 }
 
 var _ driver.Driver = (*Driver)(nil)

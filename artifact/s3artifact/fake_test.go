@@ -1,8 +1,10 @@
 package s3artifact_test
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
@@ -25,13 +27,18 @@ type fakeS3 struct {
 	objects map[string]fakeObject
 	uploads map[string]map[int][]byte
 	count   int
+	writes  int // of objects
+	sent    int // parts that arrived
+	// unconditional makes it a service that does not know If-None-Match.
+	unconditional bool
 	// before, if not nil, may answer a request itself.
 	before func(w http.ResponseWriter, r *http.Request) bool
 }
 
 type fakeObject struct {
-	data    []byte
-	modTime time.Time
+	data     []byte
+	modTime  time.Time
+	checksum string // SHA-256 as S3 keeps it
 }
 
 func newFakeS3(bucket string) *fakeS3 {
@@ -45,13 +52,15 @@ func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sum := sha256.Sum256(body)
 	want := r.Header.Get("X-Amz-Content-Sha256")
-	unsigned := want == "UNSIGNED-PAYLOAD" && len(body) == 0 // minio-go starts multipart uploads so.
+	// minio-go starts multipart uploads so, and sends what has a checksum of its own.
+	unsigned := want == "UNSIGNED-PAYLOAD" && (len(body) == 0 || r.URL.Query().Has("lifecycle"))
 	if !unsigned && want != hex.EncodeToString(sum[:]) {
 		fail(w, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if f.before != nil && f.before(w, r) {
 		return
 	}
@@ -73,7 +82,11 @@ func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *fakeS3) object(w http.ResponseWriter, r *http.Request, key string, body []byte) {
 	switch r.Method {
 	case http.MethodPut:
-		f.objects[key] = fakeObject{body, time.Now()}
+		if f.refused(w, r, key) {
+			return
+		}
+		f.objects[key] = fakeObject{body, time.Now(), r.Header.Get("x-amz-checksum-sha256")}
+		f.writes++
 		w.Header().Set("ETag", etag(body))
 	case http.MethodDelete:
 		delete(f.objects, key)
@@ -85,12 +98,25 @@ func (f *fakeS3) object(w http.ResponseWriter, r *http.Request, key string, body
 			return
 		}
 		w.Header().Set("ETag", etag(o.data))
+		if r.Header.Get("x-amz-checksum-mode") == "ENABLED" && o.checksum != "" {
+			w.Header().Set("x-amz-checksum-sha256", o.checksum)
+		}
 		w.Header().Set("Last-Modified", o.modTime.UTC().Format(http.TimeFormat))
 		w.Header().Set("Content-Length", strconv.Itoa(len(o.data)))
 		if r.Method == http.MethodGet {
 			_, _ = w.Write(o.data) // A client that has gone is no concern of the server.
 		}
 	}
+}
+
+// refused answers a request that is to create an object which is there.
+func (f *fakeS3) refused(w http.ResponseWriter, r *http.Request, key string) bool {
+	_, there := f.objects[key]
+	if there && r.Header.Get("If-None-Match") == "*" && !f.unconditional {
+		fail(w, http.StatusPreconditionFailed, "PreconditionFailed")
+		return true
+	}
+	return false
 }
 
 func (f *fakeS3) multipart(w http.ResponseWriter, r *http.Request, key string, body []byte) {
@@ -104,16 +130,31 @@ func (f *fakeS3) multipart(w http.ResponseWriter, r *http.Request, key string, b
 		answer(w, "InitiateMultipartUploadResult", "<Bucket>"+f.bucket+"</Bucket><Key>"+key+"</Key><UploadId>"+id+"</UploadId>")
 	case !ok:
 		fail(w, http.StatusNotFound, "NoSuchUpload")
+	case r.Method == http.MethodGet:
+		f.listParts(w, parts)
 	case r.Method == http.MethodPut:
 		number, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
 		parts[number] = body
+		f.sent++
 		w.Header().Set("ETag", etag(body))
 	case r.Method == http.MethodDelete:
 		delete(f.uploads, id)
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		f.complete(w, id, key, body)
+		if !f.refused(w, r, key) {
+			f.complete(w, id, key, body)
+		}
 	}
+}
+
+func (f *fakeS3) listParts(w http.ResponseWriter, parts map[int][]byte) {
+	var out strings.Builder
+	for _, number := range slices.Sorted(maps.Keys(parts)) {
+		sum := sha256.Sum256(parts[number])
+		fmt.Fprintf(&out, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag><Size>%d</Size><ChecksumSHA256>%s</ChecksumSHA256></Part>",
+			number, strings.Trim(etag(parts[number]), `"`), len(parts[number]), base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	answer(w, "ListPartsResult", out.String())
 }
 
 func (f *fakeS3) complete(w http.ResponseWriter, id, key string, body []byte) {
@@ -127,7 +168,7 @@ func (f *fakeS3) complete(w http.ResponseWriter, id, key string, body []byte) {
 		fail(w, http.StatusBadRequest, "MalformedXML")
 		return
 	}
-	var whole []byte
+	var whole, sums []byte
 	for i, p := range list.Parts {
 		part, ok := f.uploads[id][p.PartNumber]
 		if !ok || p.PartNumber != i+1 || strings.Trim(p.ETag, `"`) != strings.Trim(etag(part), `"`) {
@@ -139,9 +180,13 @@ func (f *fakeS3) complete(w http.ResponseWriter, id, key string, body []byte) {
 			return
 		}
 		whole = append(whole, part...)
+		sum := sha256.Sum256(part)
+		sums = append(sums, sum[:]...)
 	}
 	delete(f.uploads, id)
-	f.objects[key] = fakeObject{whole, time.Now()}
+	sum := sha256.Sum256(sums)
+	f.objects[key] = fakeObject{whole, time.Now(), fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(sum[:]), len(list.Parts))}
+	f.writes++
 	answer(w, "CompleteMultipartUploadResult", "<Bucket>"+f.bucket+"</Bucket><Key>"+key+"</Key><ETag>"+id+"</ETag>")
 }
 

@@ -3,23 +3,13 @@ package s3artifact
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
-	"time"
+	"net/http"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/gennaker/gennaker/artifact/driver"
-)
-
-const (
-	contentType  = "application/octet-stream"
-	abortTimeout = 30 * time.Second
-	maxParts     = 10_000
 )
 
 // Put implements [driver.Driver].
@@ -27,99 +17,107 @@ func (d *Driver) Put(ctx context.Context, key driver.Key, r io.Reader, size int6
 	if err := check(ctx, key); err != nil {
 		return err
 	}
-	part := new(bytes.Buffer)
-	if size > 0 {
-		part.Grow(int(min(size, d.partSize)))
-	}
-	end, err := d.fill(part, r)
+	first, end, err := d.first(r, size)
 	if err != nil {
 		return err
 	}
 	if end {
-		return d.putWhole(ctx, d.name(key), part.Bytes())
+		return d.putWhole(ctx, d.name(key), first)
 	}
-	return d.putParts(ctx, d.name(key), part, r)
+	return d.putParts(ctx, d.name(key), first, r)
 }
 
 // putWhole sends content of one part. Its checksum is named as such, too, which has the service keep it, and keeps minio-go
 // from adding one of its own: that would contradict the SHA-256 of the request.
 func (d *Driver) putWhole(ctx context.Context, name string, content []byte) error {
-	hash := sha256.Sum256(content)
-	opts := putOptions()
-	opts.UserMetadata = map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(hash[:])}
-	_, err := d.core.PutObject(ctx, d.bucket, name, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(hash[:]), opts)
+	sum := checksumOf(content)
+	put := func(opts minio.PutObjectOptions) error {
+		opts.UserMetadata = map[string]string{checksumHeader: sum.base64()}
+		_, err := d.core.PutObject(ctx, d.bucket, name, bytes.NewReader(content), int64(len(content)), "", sum.hex(), opts)
+		return err
+	}
+	_, err := d.create(ctx, name, int64(len(content)), sum.base64(), put)
 	return err
 }
 
-// fill reads the next part and reports whether it is the last one, that is, whether r has ended with io.EOF. A last part may
-// be empty.
-func (d *Driver) fill(part *bytes.Buffer, r io.Reader) (end bool, err error) {
-	part.Reset()
-	_, err = io.CopyN(part, r, d.partSize)
-	if err == io.EOF {
-		return true, nil
+// create makes an object with a request that only creates. When there is one already it stays, if it is what would be
+// written: so no version is added to a bucket that keeps them. One that is damaged is replaced. Services that do not know
+// the condition write in any case. written says whether anything was.
+func (d *Driver) create(ctx context.Context, name string, size int64, checksum string, put func(minio.PutObjectOptions) error) (written bool, err error) {
+	once := putOptions()
+	once.SetMatchETagExcept("*")
+	err = put(once)
+	if code := minio.ToErrorResponse(err).Code; err == nil || code != minio.PreconditionFailed && code != minio.NotImplemented {
+		return true, err
 	}
-	return false, err
+	if d.holds(ctx, name, size, checksum) {
+		return false, nil
+	}
+	return true, put(putOptions())
 }
 
-// putParts sends the part that was read already and what follows.
-func (d *Driver) putParts(ctx context.Context, name string, part *bytes.Buffer, r io.Reader) error {
-	upload, err := d.core.NewMultipartUpload(ctx, d.bucket, name, putOptions())
-	if err != nil {
-		return err
-	}
-	parts, err := d.sendParts(ctx, name, upload, part, r)
-	if err == nil {
-		_, err = d.core.CompleteMultipartUpload(ctx, d.bucket, name, upload, parts, minio.PutObjectOptions{})
-	}
-	if err != nil {
-		return errors.Join(err, d.abort(ctx, name, upload))
-	}
-	return nil
+// holds reports whether the service says that it has that object with that checksum. If in doubt, it has not.
+func (d *Driver) holds(ctx context.Context, name string, size int64, checksum string) bool {
+	info, err := d.core.StatObject(ctx, d.bucket, name, minio.StatObjectOptions{Checksum: true})
+	return err == nil && info.Size == size && info.ChecksumSHA256 == checksum
 }
 
-func (d *Driver) sendParts(ctx context.Context, name, upload string, part *bytes.Buffer, r io.Reader) ([]minio.CompletePart, error) {
-	var parts []minio.CompletePart
-	for end := false; ; {
-		if part.Len() > 0 {
-			number := len(parts) + 1
-			if number > maxParts {
-				return nil, fmt.Errorf("content has more than %d parts of %d bytes; open the store with a larger part size", maxParts, d.partSize)
-			}
-			sent, err := d.sendPart(ctx, name, upload, number, part.Bytes())
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, minio.CompletePart{PartNumber: number, ETag: sent.ETag})
-		}
-		if end {
-			return parts, nil
-		}
-		var err error
-		if end, err = d.fill(part, r); err != nil {
-			return nil, err
+// first reads the first part and reports whether it is everything, for which a smaller buffer does.
+func (d *Driver) first(r io.Reader, size int64) (buf []byte, end bool, err error) {
+	const small = 64 << 10
+	length := min(d.partSize, small)
+	if size >= 0 {
+		length = min(d.partSize, size+1) // One more, to see the end.
+	}
+	if length < d.partSize {
+		buf = make([]byte, length)
+		n, end, err := fill(buf, r)
+		if buf = buf[:n]; end || err != nil {
+			return buf, end, err
 		}
 	}
+	part := append(d.buffer(), buf...)
+	n, end, err := fill(part[len(part):cap(part)], r)
+	return part[:len(part)+n], end, err
 }
 
-func (d *Driver) sendPart(ctx context.Context, name, upload string, number int, part []byte) (minio.ObjectPart, error) {
-	hash := sha256.Sum256(part)
-	opts := minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(hash[:]), DisableContentSha256: true}
-	return d.core.PutObjectPart(ctx, d.bucket, name, upload, number, bytes.NewReader(part), int64(len(part)), opts)
-}
-
-// abort gives the parts back, also when the upload has failed because its context ended.
-func (d *Driver) abort(ctx context.Context, name, upload string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
-	defer cancel()
-	err := d.core.AbortMultipartUpload(ctx, d.bucket, name, upload)
-	if err == nil || minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
-		return nil // An upload that is gone was completed, whatever became of the reply.
+// buffer returns an empty buffer for a part. What no request uses any more goes back to d.buffers; after an error, a
+// transport may still read one.
+func (d *Driver) buffer() []byte {
+	if buf, ok := d.buffers.Get().(*[]byte); ok {
+		return (*buf)[:0]
 	}
-	return fmt.Errorf("abort the upload: %w", err)
+	return make([]byte, 0, d.partSize)
+}
+
+// fill reads until buf is full or r has ended with io.EOF.
+func fill(buf []byte, r io.Reader) (n int, end bool, err error) {
+	for n < len(buf) {
+		m, err := r.Read(buf[n:])
+		n += m
+		if err == io.EOF {
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
+}
+
+// isCut reports whether an operation failed because the service could not be reached or was not well, so that its effect may
+// be there, and what it did so far is worth keeping.
+func isCut(err error) bool {
+	var said minio.ErrorResponse
+	if errors.As(err, &said) {
+		return said.StatusCode >= http.StatusInternalServerError
+	}
+	return err != nil
 }
 
 // putOptions make minio-go send the SHA-256 that it is given, over HTTP as well as HTTPS, in place of its chunked signature.
 func putOptions() minio.PutObjectOptions {
 	return minio.PutObjectOptions{ContentType: contentType, DisableContentSha256: true}
 }
+
+const contentType = "application/octet-stream"

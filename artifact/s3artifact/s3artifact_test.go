@@ -46,7 +46,7 @@ func TestConformance(t *testing.T) {
 		d, err := s3artifact.OpenDriver(t.Context(), client, bucket, &s3artifact.Options{Prefix: "team/artifacts/"})
 		require.NoError(t, err)
 		t.Cleanup(func() {
-			require.Empty(t, fake.uploads, "uploads are left open")
+			require.Zero(t, len(fake.uploads), "uploads are left open")
 			for name := range fake.objects {
 				require.Regexp(t, "^team/artifacts/[a-z]", name)
 			}
@@ -117,7 +117,7 @@ func TestServiceFails(t *testing.T) {
 		var response minio.ErrorResponse
 		require.ErrorAs(t, err, &response, name)
 		require.Equal(t, "AccessDenied", response.Code)
-		require.Empty(t, fake.uploads, name)
+		require.Zero(t, len(fake.uploads), name)
 		_, err = store.Stat(t.Context(), digest)
 		require.ErrorIs(t, err, artifact.ErrNotFound, name)
 
@@ -147,14 +147,14 @@ func TestUploadIsAborted(t *testing.T) {
 	})
 	require.ErrorIs(t, err, why)
 	require.Equal(t, 1, fake.count)
-	require.Empty(t, fake.uploads)
+	require.Zero(t, len(fake.uploads))
 
 	cut := errors.New("cut")
 	err = store.Put(t.Context(), artifact.FromBytes(content), io.MultiReader(bytes.NewReader(content), iotest.ErrReader(cut)), nil)
 	require.ErrorIs(t, err, cut)
 	require.Equal(t, 2, fake.count)
-	require.Empty(t, fake.uploads)
-	require.Empty(t, fake.objects)
+	require.Zero(t, len(fake.uploads))
+	require.Zero(t, len(fake.objects))
 }
 
 // minio-go adds a checksum of its own for such clients.

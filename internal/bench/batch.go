@@ -14,20 +14,13 @@ import (
 // has them, each six in a row on one key, and returns how many a second. A batch
 // is complete when all of them wait.
 func batches(dir string, n, c, size int) (float64, error) {
-	db, err := bbolt.Open(filepath.Join(dir, "batch.db"), 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
+	db, err := openBare(filepath.Join(dir, "batch.db"))
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
 	db.MaxBatchSize = c
-	bucket, value := []byte("b"), []byte(strings.Repeat("x", size))
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucket(bucket)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
+	value := []byte(strings.Repeat("x", size))
 	errs := make(chan error, c)
 	var wg sync.WaitGroup
 	begin := time.Now()
@@ -35,7 +28,7 @@ func batches(dir string, n, c, size int) (float64, error) {
 		wg.Go(func() {
 			for k := range n / c {
 				key := fmt.Appendf(nil, "x/raw-%d-%d", k/6, i)
-				if err := db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }); err != nil {
+				if err := db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(bareBucket()).Put(key, value) }); err != nil {
 					errs <- err
 					return
 				}

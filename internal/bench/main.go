@@ -1,17 +1,29 @@
 // Bench measures the embedded engine and prints one JSON object, so that it can
-// be run beside another engine.
+// be run beside another engine. README.md says what the figures mean.
 //
 //	go run ./internal/bench -mode throughput -store bolt -n 20000 -c 256
 //	go run ./internal/bench -mode latency -store bolt -n 500
 //	go run ./internal/bench -mode raw -store bolt -n 100000 -c 256
+//	go run ./internal/bench -mode gates -n 100000
+//	go run ./internal/bench -mode recovery -n 10000
 //
-// An execution is five no-op tasks, build → unit ∥ lint → deploy → verify, with
-// 1 KiB in and out of each. It takes turns with the bare store, on which it makes
-// as many writes of the mean size, in batches of as many as executions are in
-// flight, from one goroutine; shareOfRaw compares the two. shareOfBboltBatch
-// compares with bbolt's own DB.Batch called by as many goroutines, right after;
-// latencyInSingleCommits is the p50 of one execution in those of one write. Mode
-// raw makes such writes only.
+// An execution of throughput and latency is five no-op tasks, build → unit ∥ lint →
+// deploy → verify, with 1 KiB in and out of each. The engine takes turns with bare
+// bbolt, on which one goroutine makes as many writes of the mean size, as many in
+// a transaction as executions are in flight; shareOfRaw compares the two.
+// shareOfBboltBatch compares with bbolt's own DB.Batch, called by as many
+// goroutines, right after, and shareOfBest with the faster of both.
+// latencyInSingleCommits is the p50 of one execution in those of one such write.
+// Mode raw makes such writes only.
+//
+// Mode gates lets n executions wait for an approval on bolt, looks at what that
+// costs, restarts the engine, approves all of them and waits for their end. Mode
+// recovery kills a process (with SIGKILL) that has n effects under way and looks
+// at how another one goes on.
+//
+// The flags: -mode as above; -n executions, or writes of mode raw (default 20000);
+// -c executions in flight (256; always 1 in mode latency); -store bolt or memory;
+// -dir a folder for the files, which stay there (default: a temporary one).
 package main
 
 import (
@@ -50,12 +62,13 @@ type result struct {
 	ShareOfRaw            float64 `json:"shareOfRaw,omitempty"`
 	BatchWritesPerSecond  float64 `json:"bboltBatchWritesPerSecond,omitempty"`
 	ShareOfBatch          float64 `json:"shareOfBboltBatch,omitempty"`
+	ShareOfBest           float64 `json:"shareOfBest,omitempty"`
 	RawSingleCommitP50ms  float64 `json:"rawSingleCommitP50ms,omitempty"`
 	LatencyInSingleWrites float64 `json:"latencyInSingleCommits,omitempty"`
 }
 
 func main() {
-	mode := flag.String("mode", "throughput", "throughput, latency (one at a time) or raw (the store alone)")
+	mode := flag.String("mode", "throughput", "throughput, latency (one at a time), raw (the store alone), gates or recovery")
 	n := flag.Int("n", 20000, "executions")
 	c := flag.Int("c", 256, "executions in flight")
 	kind := flag.String("store", "bolt", "bolt or memory")
@@ -68,9 +81,6 @@ func main() {
 }
 
 func run(mode, kind, dir string, n, c int) error {
-	if mode == "latency" {
-		c = 1
-	}
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "gennaker-bench")
 		if err != nil {
@@ -79,39 +89,64 @@ func run(mode, kind, dir string, n, c int) error {
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
-	res := result{Mode: mode, Store: kind, Executions: n, Concurrency: c}
-	bare, closeBare, err := open(kind, filepath.Join(dir, "raw.db"))
+	var res any
+	var err error
+	switch mode {
+	case "latency":
+		res, err = throughput(mode, kind, dir, n, 1)
+	case "throughput":
+		res, err = throughput(mode, kind, dir, n, c)
+	case "raw":
+		res, err = rawOnly(kind, dir, n, c)
+	case "gates":
+		res, err = gates(dir, n, c)
+	case "recovery":
+		res, err = recovery(dir, n)
+	case recoveryVictim:
+		return victim(dir, n)
+	default:
+		err = fmt.Errorf("unknown mode %q", mode)
+	}
 	if err != nil {
 		return err
 	}
-	defer closeBare()
-	switch mode {
-	case "throughput", "latency":
-		store, closeStore, err := open(kind, filepath.Join(dir, "engine.db"))
-		if err != nil {
-			return err
-		}
-		defer closeStore()
-		if err := compare(store, bare, n, c, &res); err != nil {
-			return err
-		}
-		if kind == "bolt" && c > 1 {
-			writes := int(res.WritesPerExecution * float64(n))
-			if res.BatchWritesPerSecond, err = batches(dir, writes, c, int(res.BytesPerWrite)); err != nil {
-				return err
-			}
-			res.ShareOfBatch = res.WritesPerSecond / res.BatchWritesPerSecond
-		}
-	case "raw":
-		took, err := newRaw(bare, c, 5<<10).write(n)
-		if err != nil {
-			return err
-		}
-		res.Seconds, res.RawWritesPerSecond = took.Seconds(), float64(n)/took.Seconds()
-	default:
-		return fmt.Errorf("unknown mode %q", mode)
-	}
 	return json.NewEncoder(os.Stdout).Encode(res)
+}
+
+func rawOnly(kind, dir string, n, c int) (res result, err error) {
+	res = result{Mode: "raw", Store: kind, Concurrency: c}
+	r, done, err := newRaw(kind, dir, c, 5<<10)
+	if err != nil {
+		return res, err
+	}
+	defer done()
+	took, err := r.write(n)
+	if err != nil {
+		return res, err
+	}
+	res.Seconds, res.RawWritesPerSecond = took.Seconds(), float64(n)/took.Seconds()
+	return res, nil
+}
+
+func throughput(mode, kind, dir string, n, c int) (result, error) {
+	res := result{Mode: mode, Store: kind, Executions: n, Concurrency: c}
+	store, closeStore, err := open(kind, filepath.Join(dir, "engine.db"))
+	if err != nil {
+		return res, err
+	}
+	defer closeStore()
+	if err := compare(store, dir, n, c, &res); err != nil {
+		return res, err
+	}
+	if kind == "bolt" && c > 1 {
+		writes := int(res.WritesPerExecution * float64(n))
+		if res.BatchWritesPerSecond, err = batches(dir, writes, c, int(res.BytesPerWrite)); err != nil {
+			return res, err
+		}
+		res.ShareOfBatch = res.WritesPerSecond / res.BatchWritesPerSecond
+		res.ShareOfBest = min(res.ShareOfRaw, res.ShareOfBatch)
+	}
+	return res, nil
 }
 
 func open(kind, path string) (pipeline.Store, func() error, error) {
@@ -154,7 +189,7 @@ const rounds = 8
 
 // compare runs n executions and makes as many writes of their mean size on the
 // bare store, by turns.
-func compare(store, bare pipeline.Store, n, c int, res *result) error {
+func compare(store pipeline.Store, dir string, n, c int, res *result) error {
 	count := &counter{}
 	e := pipeline.New(store, pipeline.Options{Observer: count})
 	ctx, stop := context.WithCancel(context.Background())
@@ -173,7 +208,12 @@ func compare(store, bare pipeline.Store, n, c int, res *result) error {
 		elapsed, used = elapsed+time.Since(begin), used+cpuTime()-cpu
 		writes := int(count.writes.Load() - before)
 		if r == nil {
-			r = newRaw(bare, c, int(count.bytes.Load()/count.writes.Load()))
+			var closeRaw func() error
+			var err error
+			if r, closeRaw, err = newRaw(res.Store, dir, c, int(count.bytes.Load()/count.writes.Load())); err != nil {
+				return err
+			}
+			defer closeRaw()
 		}
 		d, err := r.write(writes)
 		if err != nil {
@@ -232,49 +272,6 @@ func executions(ctx context.Context, e pipeline.Engine, took []time.Duration, fi
 	default:
 		return nil
 	}
-}
-
-// raw makes writes like those of executions straight on a store: six in a row on
-// each of c keys, in batches of c.
-type raw struct {
-	store   pipeline.Store
-	ops     []pipeline.Op
-	commits int
-	took    []time.Duration
-}
-
-func newRaw(store pipeline.Store, c, size int) *raw {
-	r := &raw{store: store, ops: make([]pipeline.Op, c)}
-	for i := range r.ops {
-		r.ops[i].Value = []byte(strings.Repeat("x", size))
-	}
-	return r
-}
-
-func (r *raw) write(n int) (time.Duration, error) {
-	begin := time.Now()
-	for n > 0 {
-		if r.commits%6 == 0 {
-			for i := range r.ops {
-				r.ops[i].Key, r.ops[i].Want = fmt.Sprintf("x/raw-%d-%d", r.commits, i), ""
-			}
-		}
-		batch := r.ops[:min(n, len(r.ops))]
-		start := time.Now()
-		for i, res := range r.store.(pipeline.Batcher).PutMany(context.Background(), batch) {
-			if res.Err != nil {
-				return 0, res.Err
-			}
-			r.ops[i].Want = res.Version
-		}
-		r.took = append(r.took, time.Since(start))
-		r.commits++
-		n -= len(batch)
-	}
-	if r.commits%6 != 0 && len(r.ops) > 1 { // the last batch may have been a part
-		r.commits += 6 - r.commits%6
-	}
-	return time.Since(begin), nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -25,6 +25,7 @@ type Store struct {
 	db     *bbolt.DB
 	file   *os.File
 	queue  *queue
+	values []byte // of the commit that goes on, or the last one
 
 	mu       sync.Mutex
 	readers  int

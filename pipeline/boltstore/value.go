@@ -27,12 +27,14 @@ func checksum(key, version, value []byte) uint32 {
 	return crc32.Update(sum, castagnoli, value)
 }
 
-func encode(key, value []byte, version uint64) []byte {
-	b := make([]byte, headerSize+len(value))
-	b[0] = valueFormat
-	binary.BigEndian.PutUint64(b[1:9], version)
-	copy(b[headerSize:], value)
-	binary.BigEndian.PutUint32(b[9:13], checksum(key, b[1:9], value))
+// encode appends the stored form of a value to b.
+func encode(b, key, value []byte, version uint64) []byte {
+	at := len(b)
+	b = append(b, valueFormat)
+	b = binary.BigEndian.AppendUint64(b, version)
+	b = append(b, 0, 0, 0, 0)
+	b = append(b, value...)
+	binary.BigEndian.PutUint32(b[at+9:], checksum(key, b[at+1:at+9], value))
 	return b
 }
 

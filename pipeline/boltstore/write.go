@@ -17,6 +17,9 @@ var errDisk = errors.New("commit")
 // flushes.
 var errNothing = errors.New("nothing to write")
 
+// keepBytes is the largest buffer that is kept for the next commit.
+const keepBytes = 8 << 20
+
 // change is one Put or Delete of a request, and its outcome.
 type change struct {
 	op      pipeline.Op
@@ -106,9 +109,12 @@ func (s *Store) transact(group []*request) error {
 	err := guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			id = tx.ID()
-			return apply(tx.Bucket([]byte(bucket)), group)
+			return s.apply(tx.Bucket([]byte(bucket)), group)
 		})
 	})
+	if cap(s.values) > keepBytes {
+		s.values = nil
+	}
 	var d *damage
 	switch {
 	case err == nil || errors.Is(err, errNothing):
@@ -144,19 +150,29 @@ func (s *Store) judge(id int, err error) error {
 	return err
 }
 
-// apply makes the changes of a group and notes the outcome of each.
-func apply(b *bbolt.Bucket, group []*request) error {
-	wrote := false
+// apply makes the changes of a group and notes the outcome of each. The stored
+// forms of the values are made in one buffer, which bbolt reads until the
+// transaction ends.
+func (s *Store) apply(b *bbolt.Bucket, group []*request) error {
+	size, wrote := 0, false
+	for _, r := range group {
+		size += r.size + headerSize*len(r.changes)
+	}
+	if cap(s.values) < size {
+		s.values = make([]byte, 0, size+size/4)
+	}
+	rest := s.values[:0]
 	for _, r := range group {
 		for i := range r.changes {
 			c := &r.changes[i]
 			if c.refused {
 				continue
 			}
-			changed, err := c.apply(b)
+			changed, used, err := c.apply(b, rest)
 			if err != nil {
 				return err
 			}
+			rest = rest[used:used]
 			wrote = wrote || changed
 		}
 	}
@@ -166,31 +182,32 @@ func apply(b *bbolt.Bucket, group []*request) error {
 	return nil
 }
 
-// apply makes one change. Its error ends the transaction; what is wrong with the
-// change alone is in c.err.
-func (c *change) apply(b *bbolt.Bucket) (changed bool, err error) {
+// apply makes one change, with a value that it makes in buf. Its error ends the
+// transaction; what is wrong with the change alone is in c.err.
+func (c *change) apply(b *bbolt.Bucket, buf []byte) (changed bool, used int, err error) {
 	key := []byte(c.op.Key)
 	raw := b.Get(key)
 	if c.remove {
 		if raw == nil {
-			return false, nil
+			return false, 0, nil
 		}
-		return true, b.Delete(key)
+		return true, 0, b.Delete(key)
 	}
 	var have pipeline.Version
 	if raw != nil {
 		if have, _, c.err = decode(key, raw); c.err != nil {
-			return false, nil
+			return false, 0, nil
 		}
 	}
 	if have != c.op.Want {
 		c.err = fmt.Errorf("%w: have %q, want %q", pipeline.ErrConflict, have, c.op.Want)
-		return false, nil
+		return false, 0, nil
 	}
 	n, err := b.NextSequence()
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	c.version = versionOf(n)
-	return true, b.Put(key, encode(key, c.op.Value, n))
+	value := encode(buf[:0], key, c.op.Value, n)
+	return true, len(value), b.Put(key, value[:len(value):len(value)])
 }

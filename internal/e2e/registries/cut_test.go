@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
-	"net/http"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -16,6 +13,7 @@ import (
 
 	"github.com/gennaker/gennaker/artifact"
 	"github.com/gennaker/gennaker/artifact/ociartifact"
+	"github.com/gennaker/gennaker/internal/e2e/fragile"
 	"github.com/gennaker/gennaker/internal/e2e/registrytest"
 )
 
@@ -23,56 +21,12 @@ func wrong(context.Context, string) (ociartifact.Credential, error) {
 	return ociartifact.Credential{Username: registrytest.Username, Password: "not-the-password"}, nil
 }
 
-// cutting returns a transport whose connections break after a number of bytes in either direction, as long as there are
-// breaks left.
-func cutting(s *registrytest.Server, after int64, breaks *atomic.Int64) *http.Transport {
-	transport := s.Transport()
-	transport.ForceAttemptHTTP2 = false
-	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &fragile{Conn: conn, after: after, breaks: breaks}, nil
-	}
-	return transport
-}
-
-type fragile struct {
-	net.Conn
-	after  int64
-	used   atomic.Int64
-	breaks *atomic.Int64
-}
-
-func (f *fragile) pass(n int) error {
-	if f.used.Add(int64(n)) > f.after && f.breaks.Add(-1) >= 0 {
-		return errors.Join(syscall.ECONNRESET, f.Conn.Close())
-	}
-	return nil
-}
-
-func (f *fragile) Read(p []byte) (int, error) {
-	n, err := f.Conn.Read(p)
-	if cut := f.pass(n); cut != nil {
-		return 0, cut
-	}
-	return n, err
-}
-
-func (f *fragile) Write(p []byte) (int, error) {
-	if cut := f.pass(len(p)); cut != nil {
-		return 0, cut
-	}
-	return f.Conn.Write(p)
-}
-
 func content(n int) []byte { return bytes.Repeat([]byte("0123456789abcde"), n/15) }
 
 func TestCutConnectionsAreTakenUp(t *testing.T) {
 	server := registrytest.Start(t)
-	var breaks atomic.Int64
-	client, err := ociartifact.New(&ociartifact.Options{Credentials: login, Transport: cutting(server, 1_500_000, &breaks)})
+	network := &fragile.Network{After: 1_500_000}
+	client, err := ociartifact.New(&ociartifact.Options{Credentials: login, Transport: network.Use(server.Transport())})
 	require.NoError(t, err)
 	store, err := ociartifact.Open(t.Context(), client, server.Addr()+"/shop/store", &ociartifact.StoreOptions{ChunkSize: 4 << 20})
 	require.NoError(t, err)
@@ -80,7 +34,7 @@ func TestCutConnectionsAreTakenUp(t *testing.T) {
 	digest := artifact.FromBytes(data)
 
 	// This registry does not go on with an upload that was cut inside a chunk: nothing is visible, and it can be repeated.
-	breaks.Store(1)
+	network.Breaks.Store(1)
 	err = store.Put(t.Context(), digest, bytes.NewReader(data), nil)
 	var typed *artifact.StoreError
 	require.ErrorAs(t, err, &typed)
@@ -89,21 +43,21 @@ func TestCutConnectionsAreTakenUp(t *testing.T) {
 	require.ErrorIs(t, err, artifact.ErrNotFound)
 	require.NoError(t, store.Put(t.Context(), digest, bytes.NewReader(data), nil))
 
-	breaks.Store(3)
+	network.Breaks.Store(3)
 	back, err := store.ReadAll(t.Context(), digest, 0)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, back))
-	require.Negative(t, breaks.Load())
+	require.Negative(t, network.Breaks.Load())
 
 	other := registrytest.Start(t)
 	both, err := ociartifact.New(&ociartifact.Options{Credentials: login, Transport: byHost{
-		server.Addr(): cutting(server, 1_500_000, &breaks), other.Addr(): cutting(other, 2_500_000, &breaks),
+		server.Addr(): network.Use(server.Transport()), other.Addr(): network.Use(other.Transport()),
 	}})
 	require.NoError(t, err)
-	breaks.Store(5)
+	network.Breaks.Store(5)
 	_, err = both.Copy(t.Context(), server.Addr()+"/shop/store:blobs_sha256."+digest.Hex(), other.Addr()+"/copy:1", nil)
 	require.NoError(t, err)
-	require.Negative(t, breaks.Load())
+	require.Negative(t, network.Breaks.Load())
 	copied, err := os.ReadFile(other.BlobFile(digest.Hex()))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, copied))

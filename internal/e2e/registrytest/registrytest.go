@@ -133,6 +133,9 @@ func (s *Server) Transport() *http.Transport {
 	return t
 }
 
+// CertificateFile is the file with the certificate that clients have to trust.
+func (s *Server) CertificateFile() string { return s.path("tls.crt") }
+
 // Root is the folder with the server's data.
 func (s *Server) Root() string { return s.path("data") }
 
