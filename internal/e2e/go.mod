@@ -3,6 +3,7 @@ module github.com/gennaker/gennaker/internal/e2e
 go 1.26.0
 
 require (
+	github.com/bndr/gojenkins v1.2.0
 	github.com/gennaker/gennaker v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/minio/minio-go/v7 v7.4.1
