@@ -49,6 +49,21 @@
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
 //
+// With strategy.Canary, App.Router splits the traffic by weight: an [HTTPRoute], of
+// which only the backends of the App are touched, or an [Ingress] with the canary
+// annotations of ingress-nginx. While it does, the Services NAME-canary and
+// NAME-baseline stand beside the App's own; they are gone afterwards. A weight
+// counts as moved when every parent of the HTTPRoute has accepted it at its
+// generation, the EndpointSlices behind it have ready addresses, and both have
+// held for the settle time; of an Ingress nothing can be asked but the slices.
+// App.Judge answers the strategy's analyses, App.Preview is the Service that shows
+// a version before it is live. A strategy that needs more than the App has is
+// refused when the pipeline is defined ([App.Supports]).
+//
+// People tell a release to promote, hold, resume, roll back or abort while it runs
+// (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
+// of pods that have no preStop hook Handle.Warning says what it may lose.
+//
 // # Guarantees
 //
 //  1. Nothing is written before the API server has agreed by dry run to every

@@ -48,7 +48,8 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 		}
 	}
 	t := &target{app: a, s: a.Cluster.session(h.Key, a.Namespace), r: r, h: h, fence: h.Fence}
-	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t}}, nil
+	t.s.watchRoutes(a)
+	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
 }
 
 // retarget points autoscalers at the Deployment of the version.
@@ -101,6 +102,9 @@ func patiently[T any](ctx context.Context, progress func(string, ...any), do fun
 
 func (rel *release) step(ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
+	if rel.hear(c.Told()) {
+		return next("a signal was heard"), nil
+	}
 	if rel.r.digest != h.Digest && h.Phase != Restoring && h.Phase != Done {
 		return rel.turn(fmt.Errorf("%w: this program has other manifests than the one that began the release", ErrDrift)), nil
 	}
@@ -108,7 +112,7 @@ func (rel *release) step(ctx context.Context) (stage.Status[stage.Release], erro
 	case Applying:
 		return rel.objects(ctx, rel.r.before, h.Before, Rollout)
 	case Rollout:
-		return rel.rollout(ctx)
+		return rel.rollout(c, ctx)
 	case Following:
 		return rel.objects(ctx, rel.r.after, h.After, Done)
 	case Restoring:
@@ -176,10 +180,11 @@ func (rel *release) turn(err error) stage.Status[stage.Release] {
 }
 
 // rollout lets the strategy go on.
-func (rel *release) rollout(ctx context.Context) (stage.Status[stage.Release], error) {
+func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
 	left, _ := ctx.Deadline()
-	j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+	// A measurement of the Judge may take longer than the call's budget.
+	j, st, err := rel.driver.Poll(long, h.Journal, time.Until(left))
 	switch {
 	case err != nil && stage.IsPermanent(err):
 		return rel.turn(err), nil
@@ -248,6 +253,9 @@ func (rel *release) finishRestore(ctx context.Context) error {
 	if err := rel.app.restoreSelectors(ctx, h); err != nil {
 		return err
 	}
+	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
+		return err
+	}
 	if err := rel.app.removeCreated(ctx, h); err != nil {
 		return err
 	}
@@ -296,6 +304,9 @@ func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[sta
 // clean removes what a release that has succeeded leaves behind: it first, since
 // more may be referred to while older Deployments are there.
 func (rel *release) clean(ctx context.Context) error {
+	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
+		return err
+	}
 	if err := rel.prune(ctx); err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ type activity struct {
 	aborting bool            // Abort has been called
 	polls    context.Context // of all calls of Poll; nil before the first
 	unpoll   context.CancelCauseFunc
+	heard    int           // the newest thing said that a poll knows
+	wake     chan struct{} // wakes the poll that goes on
 	// An effect in trouble: since when in a row, and how often.
 	troubled time.Time
 	troubles int
@@ -105,6 +107,9 @@ func (x *execution) reconcile() {
 	for i := range x.m.r.Stages {
 		op, t := x.m.r.wanted(i)
 		rt := x.rt[i]
+		if rt != nil && rt.token == t && op == opPoll {
+			rt.hear(x.m.r.Stages[i].Told)
+		}
 		switch {
 		case rt == nil && op == "":
 			continue

@@ -32,6 +32,7 @@ const (
 	EventStageCanceled  EventKind = "stage.canceled"
 	EventStageApproved  EventKind = "stage.approved" // one person's vote
 	EventStageRejected  EventKind = "stage.rejected"
+	EventStageTold      EventKind = "stage.told" // the effect was told Detail
 	// A decision to skip a stage or to force its success; stage.skipped or
 	// stage.succeeded follows when nothing of it runs any more.
 	EventStageSkipping EventKind = "stage.skipping"

@@ -195,7 +195,7 @@ func (m *machine) newGeneration(i int) {
 		Started: s.Started, Ended: ended, Key: m.r.key(i),
 	})
 	s.Gen++
-	s.Handle, s.Steps, s.Unknown = nil, nil, false
+	s.Handle, s.Steps, s.Told, s.Unknown = nil, nil, nil, false
 }
 
 // key is the idempotency key of the stage's current generation.

@@ -135,6 +135,7 @@ type stageRec struct {
 	Items    []itemRec                  `json:"items,omitempty"`
 	Base     int                        `json:"base,omitempty"` // newest generation of earlier items' stages
 	Votes    []Vote                     `json:"votes,omitempty"`
+	Told     []Told                     `json:"told,omitempty"`
 	Steps    map[string]json.RawMessage `json:"steps,omitempty"`
 	Undo     *undoRec                   `json:"undo,omitempty"`
 	Override *Override                  `json:"override,omitempty"`

@@ -52,6 +52,7 @@ type StageSnapshot struct {
 	Output   json.RawMessage `json:"output,omitempty"`
 	Handle   json.RawMessage `json:"handle,omitempty"`
 	Votes    []Vote          `json:"votes,omitempty"`
+	Told     []Told          `json:"told,omitempty"`     // what people have told the effect
 	Override *Override       `json:"override,omitempty"` // who skipped it or forced its success
 	History  []Past          `json:"history,omitempty"`  // earlier generations
 }
@@ -115,7 +116,7 @@ func (r *record) snapshot() Snapshot {
 			ID: st.ID, Status: st.Status, Activity: string(st.Phase), Generation: st.Gen, Attempt: st.Attempt,
 			Key: r.key(i), Detail: st.Detail, Reason: st.Reason, Failure: st.Failure, Unknown: st.Unknown,
 			Started: st.Started, Ended: st.Ended, Due: st.Due, Deadline: st.Deadline, Output: st.Output,
-			Handle: st.Handle, Votes: st.Votes, Override: st.Override, History: st.History,
+			Handle: st.Handle, Votes: st.Votes, Told: st.Told, Override: st.Override, History: st.History,
 		}
 		if st.Undo != nil {
 			s.Stages[i].Undo = st.Undo.Status
