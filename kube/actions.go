@@ -22,6 +22,8 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 	switch a.Op {
 	case strategy.OpCreate:
 		err = t.createVersion(ctx, a)
+	case strategy.OpCopy:
+		err = t.copyVersion(ctx, a)
 	case strategy.OpScale:
 		err = t.scale(ctx, a)
 	case strategy.OpRoute:
@@ -79,7 +81,10 @@ func (t *target) createVersion(ctx context.Context, a strategy.Action) error {
 	}
 	setAnnotation(u, AnnotationSet, t.h.Set.Digest().String())
 	t.annotate(u, a.Stamp)
-	return t.write(ctx, u)
+	if err := t.write(ctx, u); err != nil {
+		return err
+	}
+	return t.prepareTrack(ctx, a.Version)
 }
 
 // write applies a configuration under the App's field manager.
@@ -135,10 +140,18 @@ func (t *target) deploymentsOf(ctx context.Context, id string) ([]*unstructured.
 // route points every front at a version, at all versions, or nowhere. Only the
 // selector is applied, by a field manager of its own.
 func (t *target) route(ctx context.Context, a strategy.Action) error {
-	if a.Front != strategy.FrontLive {
+	live := a.Front == strategy.FrontLive
+	fronts := t.r.fronts
+	switch {
+	case a.Front == strategy.FrontPreview && t.r.preview != nil:
+		fronts = []front{*t.r.preview}
+	case !live:
 		return stage.Permanent(fmt.Errorf("front %q: %w: there is no such Service", a.Front, ErrInvalid))
 	}
-	for _, f := range t.r.fronts {
+	if live && t.app.Router != nil && splits(a.Route) {
+		return t.divide(ctx, a)
+	}
+	for _, f := range fronts {
 		selector, err := t.selector(f, a.Route)
 		if err != nil {
 			return err
@@ -148,6 +161,9 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 			return err
 		}
 		t.s.saw(out)
+	}
+	if live && t.app.Router != nil && len(t.r.fronts) > 0 {
+		return t.unite(ctx, a)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/gennaker/gennaker/strategy"
 )
 
 // DefaultOwner is the field manager of an App that names none.
@@ -29,6 +31,14 @@ type App struct {
 
 	// Images lists places outside pod templates that hold an image to be bound, as custom kinds have them.
 	Images []ImagePath
+	// Router splits the traffic by weight, for strategy.Canary. Nil means that the Services' selectors alone move it, all
+	// at once.
+	Router Router
+	// Preview names a Service among the manifests that leads to the version that is not live yet, for
+	// strategy.RedBlack's Preview. Empty means that there is none.
+	Preview string
+	// Judge answers the questions of a strategy that analyses. It belongs to the program and is not recorded.
+	Judge strategy.Judge
 	// Owner is the field manager of everything that is applied. Default DefaultOwner.
 	Owner string
 	// TakeFields takes fields from other field managers instead of reporting a *ConflictError. Set it once, to adopt

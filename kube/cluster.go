@@ -14,8 +14,8 @@ import (
 // server's priority and fairness is the limit that matters; this one keeps a
 // defect from becoming a flood.
 const (
-	DefaultQPS   = 50
-	DefaultBurst = 100
+	DefaultQPS   = 200
+	DefaultBurst = 400
 )
 
 // A Cluster is a connection to one Kubernetes API server. It is safe for

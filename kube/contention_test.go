@@ -12,6 +12,7 @@ import (
 	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 // An API server answers 409 when somebody else writes the same object at that
@@ -23,22 +24,7 @@ func TestContention(t *testing.T) {
 			for nth := 0; struck; nth++ {
 				require.Less(t, nth, 100)
 				bubble(t, smallYAML, func(w *world) {
-					defer w.client.Close()
-					def := pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[artifact.Set]) pipeline.Ref[stage.Release] {
-						return stage.Deploy(b, "prod", w.app, in, s)
-					})
-					engine := pipeline.New(pipeline.NewMemory(), pipeline.Options{})
-					require.NoError(t, engine.Register(def))
-					ctx, cancel := context.WithCancel(context.Background())
-					done := make(chan error, 1)
-					go func() { done <- engine.Run(ctx) }()
-					defer func() { cancel(); require.NoError(t, <-done) }()
-					release := func(id, image string) error {
-						run, err := pipeline.Start(ctx, engine, def, id, set(t, image))
-						require.NoError(t, err)
-						_, err = run.Wait(ctx)
-						return err
-					}
+					release := w.onEngine(s)
 					require.NoError(t, release("one", "v1"))
 					w.k.ResetRequests()
 					w.k.Inject(kubetest.Fault{Code: http.StatusConflict, Skip: nth, Times: 1, Match: func(r kubetest.Request) bool {
@@ -50,5 +36,29 @@ func TestContention(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// onEngine runs releases as a stage of a pipeline on the embedded engine, which
+// ends with the test.
+func (w *world) onEngine(s strategy.Strategy) func(id, image string) error {
+	def := pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[artifact.Set]) pipeline.Ref[stage.Release] {
+		return stage.Deploy(b, "prod", w.app, in, s)
+	})
+	engine := pipeline.New(pipeline.NewMemory(), pipeline.Options{})
+	require.NoError(w.t, engine.Register(def))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- engine.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		require.NoError(w.t, <-done)
+		w.client.Close()
+	})
+	return func(id, image string) error {
+		run, err := pipeline.Start(ctx, engine, def, id, set(w.t, image))
+		require.NoError(w.t, err)
+		_, err = run.Wait(ctx)
+		return err
 	}
 }

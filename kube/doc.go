@@ -18,17 +18,51 @@
 // keeps an image. Other images stay as they are. An artifact that nothing uses,
 // and an image that two artifacts could mean, are errors.
 //
+// ConfigMaps and Secrets to which pods refer are versioned by content: each is
+// applied under its name and a hash, references follow (volumes, projected
+// volumes, environment, pull secrets; every kind of container), and versions are
+// deleted once nothing refers to them, revisions that are kept included. Another
+// content is thereby another version of the workload. The annotation
+// [AnnotationVersioned] turns it off for an object; one that an Ingress or a
+// ServiceAccount names keeps its name.
+//
 // A release has these parts. Start renders, asks the API server by dry run
 // whether it would take every object, records each one's present state and
 // claims the App; then come the objects that the workload needs, in order and
 // each until it is ready; then the strategy with the Deployment and the
 // selectors of its Services; then what follows the workload (Ingress,
-// HorizontalPodAutoscaler). A failure anywhere leads back through all of it.
+// HorizontalPodAutoscaler) and, with App.Prune, the end of what earlier releases
+// applied and the manifests hold no more. A failure anywhere leads back through
+// all of it. [App.Diff] says beforehand what would change, field by field.
+//
+// Objects are applied in the order of what they need, each when the one before
+// is ready: a Namespace when it has its default ServiceAccount, a definition
+// when it is established, a webhook only once its Service has a ready address.
+// What cannot be changed in place is an [ImmutableError], unless App.Recreate
+// lists its kind.
+//
+// For several clusters, make an App for each and use stage.Each with
+// stage.DeployTo: waves, failure budget and rollback are those of the pipeline.
 //
 // With strategy.Rolling the Deployment of the manifest is updated in place.
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
+//
+// With strategy.Canary, App.Router splits the traffic by weight: an [HTTPRoute], of
+// which only the backends of the App are touched, or an [Ingress] with the canary
+// annotations of ingress-nginx. While it does, the Services NAME-canary and
+// NAME-baseline stand beside the App's own; they are gone afterwards. A weight
+// counts as moved when every parent of the HTTPRoute has accepted it at its
+// generation, the EndpointSlices behind it have ready addresses, and both have
+// held for the settle time; of an Ingress nothing can be asked but the slices.
+// App.Judge answers the strategy's analyses, App.Preview is the Service that shows
+// a version before it is live. A strategy that needs more than the App has is
+// refused when the pipeline is defined ([App.Supports]).
+//
+// People tell a release to promote, hold, resume, roll back or abort while it runs
+// (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
+// of pods that have no preStop hook Handle.Warning says what it may lose.
 //
 // # Guarantees
 //
@@ -55,10 +89,15 @@
 //     so; a [ConflictError] names manager and field. Replicas that the manifest
 //     leaves out, or that an autoscaler owns, are left alone.
 //  8. No value of a Secret enters a record, an error or a difference. The former
-//     state of changed Secrets and ConfigMaps is kept in Secrets beside them.
+//     state of Secrets and ConfigMaps that are changed in place or pruned is kept
+//     in Secrets beside them.
 //  9. Nothing is polled. A release of one workload with its Service makes at
 //     most twenty requests; releases in one namespace share four watches, which
 //     end soon after the last of them.
+//  10. A release that nobody resumes can be found ([Cluster.Orphans]) and restored
+//     or finished ([Cluster.Recover]) with nothing but a connection to the
+//     cluster; a process that still works on it stops with [ErrStale].
+//  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects
 //
@@ -77,14 +116,19 @@
 // horizontalpodautoscalers; get on pods/log; get, create and update on
 // configmaps; get and create on secrets if ConfigMaps or Secrets are released;
 // and get, create, patch and delete on every other kind in the manifests, with
-// list and watch where [ReadinessOf] has something to wait for.
+// list and watch where [ReadinessOf] has something to wait for, on
+// serviceaccounts if a Namespace is made, and on events for workloads beside the
+// App's own. To collect versions of ConfigMaps and Secrets: list on these and on
+// all kinds of workloads, controllerrevisions and pods; without it they stay.
+// What is missing is a [PermissionError].
 //
 // # Errors
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
-// [ConflictError], [RolloutError], [RollbackError], [DriftError] and
-// [BusyError], each naming its subject. What another attempt would only repeat
-// is marked permanent; network errors, 429 and 5xx are tried again.
+// [ConflictError], [ImmutableError], [PermissionError], [RolloutError],
+// [RollbackError], [DriftError], [TrafficError] and [BusyError], each naming its
+// subject. What another attempt would only repeat is marked permanent; network
+// errors, 429 and 5xx are tried again, here first and then by the engine.
 //
 // # Cancellation
 //

@@ -48,7 +48,8 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 		}
 	}
 	t := &target{app: a, s: a.Cluster.session(h.Key, a.Namespace), r: r, h: h, fence: h.Fence}
-	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t}}, nil
+	t.s.watchRoutes(a)
+	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
 }
 
 // retarget points autoscalers at the Deployment of the version.
@@ -63,7 +64,9 @@ func (r *rendered) retarget(from, to string) {
 // Poll goes on with the release until something must be persisted, the budget
 // is over, or the release has ended.
 func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) {
-	rel, err := a.attach(c, h)
+	ctx, cancel := context.WithTimeout(c, startTime)
+	rel, err := patiently(ctx, c.Progress, func() (*release, error) { return a.attach(c, h) })
+	cancel()
 	if err != nil {
 		return stage.Status[stage.Release]{}, final(err)
 	}
@@ -73,10 +76,35 @@ func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) 
 	return st, err
 }
 
+// poll performs a step.
 func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
 	ctx, cancel := context.WithTimeout(c, budget(c))
 	defer cancel()
+	return patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(ctx) })
+}
+
+// patiently does again what failed for a reason that may pass, as the engine
+// would, only sooner: an API server is often back within a second. What it does
+// may be repeated from the same state. It gives up when the time of ctx is
+// nearly over.
+func patiently[T any](ctx context.Context, progress func(string, ...any), do func() (T, error)) (T, error) {
+	const first, most = 100 * time.Millisecond, 2 * time.Second
+	for wait := first; ; wait = min(2*wait, most) {
+		out, err := do()
+		end, limited := ctx.Deadline()
+		if err == nil || stage.IsPermanent(final(err)) || errors.Is(err, ErrBusy) || limited && time.Until(end) < wait || ctx.Err() != nil {
+			return out, err
+		}
+		progress("%v; trying again", err)
+		pause(ctx, wait)
+	}
+}
+
+func (rel *release) step(ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
+	if rel.hear(c.Told()) {
+		return next("a signal was heard"), nil
+	}
 	if rel.r.digest != h.Digest && h.Phase != Restoring && h.Phase != Done {
 		return rel.turn(fmt.Errorf("%w: this program has other manifests than the one that began the release", ErrDrift)), nil
 	}
@@ -84,7 +112,7 @@ func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
 	case Applying:
 		return rel.objects(ctx, rel.r.before, h.Before, Rollout)
 	case Rollout:
-		return rel.rollout(ctx)
+		return rel.rollout(c, ctx)
 	case Following:
 		return rel.objects(ctx, rel.r.after, h.After, Done)
 	case Restoring:
@@ -152,10 +180,11 @@ func (rel *release) turn(err error) stage.Status[stage.Release] {
 }
 
 // rollout lets the strategy go on.
-func (rel *release) rollout(ctx context.Context) (stage.Status[stage.Release], error) {
+func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
 	left, _ := ctx.Deadline()
-	j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+	// A measurement of the Judge may take longer than the call's budget.
+	j, st, err := rel.driver.Poll(long, h.Journal, time.Until(left))
 	switch {
 	case err != nil && stage.IsPermanent(err):
 		return rel.turn(err), nil
@@ -193,7 +222,11 @@ func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], e
 	if h.Journal.Outcome == "" {
 		left, _ := ctx.Deadline()
 		j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+		var gone *strategy.Violation
 		switch {
+		case errors.As(err, &gone) && gone.Rule == strategy.RuleMalformed:
+			// There is nothing to scale or to lead traffic to any more, as when the namespace is deleted.
+			return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
 		case err != nil && stage.IsPermanent(err):
 			return rel.unrestored(ctx, err)
 		case err != nil && ctx.Err() == nil:
@@ -218,6 +251,9 @@ func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], e
 func (rel *release) finishRestore(ctx context.Context) error {
 	h := rel.h
 	if err := rel.app.restoreSelectors(ctx, h); err != nil {
+		return err
+	}
+	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
 		return err
 	}
 	if err := rel.app.removeCreated(ctx, h); err != nil {
@@ -268,6 +304,9 @@ func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[sta
 // clean removes what a release that has succeeded leaves behind: it first, since
 // more may be referred to while older Deployments are there.
 func (rel *release) clean(ctx context.Context) error {
+	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
+		return err
+	}
 	if err := rel.prune(ctx); err != nil {
 		return err
 	}

@@ -42,7 +42,25 @@ func failed(format string, args ...any) Readiness {
 // StatefulSet that updates on delete is not done at once, a LoadBalancer
 // Service needs an address, and a generation written as a string is read.
 // A kind without a rule is judged by its conditions; without conditions it is
-// ready.
+// ready. Ready means:
+//
+//	Deployment        observed; all pods updated and available, no old ones     kubectl rollout_status.go
+//	ReplicaSet        observed; as many available as asked for                  kstatus core.go
+//	StatefulSet       observed; ready; updated down to the partition            kubectl rollout_status.go
+//	DaemonSet         observed; updated and available on every node             kubectl rollout_status.go
+//	Job               condition Complete                                        batch/v1 JobConditionType
+//	CronJob           at once                                                   batch/v1 CronJobStatus
+//	Pod               Succeeded, or condition Ready                             core/v1 PodPhase
+//	PVC               not Lost; it may bind at first use                        core/v1 PersistentVolumeClaimPhase
+//	Service           LoadBalancer: an address; others at once                  core/v1 ServiceStatus
+//	Ingress           at once; with App.IngressAddress an address               networking/v1 IngressStatus
+//	HPA               AbleToScale is not False                                  autoscaling/v2 conditions
+//	PDB               observed                                                  policy/v1 PodDisruptionBudgetStatus
+//	Namespace         not Terminating; the default ServiceAccount of a new one  core/v1 NamespacePhase
+//	CRD               Established, and names not refused                        apiextensions/v1 conditions
+//	APIService        Available                                                 apiregistration/v1 conditions
+//	webhooks          a caBundle for each Service                               admissionregistration/v1 WebhookClientConfig
+//	custom kinds      observed; not Stalled, not Reconciling, Ready if told     kstatus generic.go
 func ReadinessOf(u *unstructured.Unstructured, after int64) Readiness {
 	if u == nil {
 		return waiting("it does not exist yet")

@@ -27,7 +27,7 @@ func TestRecoverAtEveryPoint(t *testing.T) {
 	for sname, s := range strategies {
 		for _, way := range []kube.Way{kube.Restore, kube.Finish} {
 			for _, first := range []bool{false, true} {
-				for n := 1; ; n += 2 {
+				for n := 1; ; n += 3 {
 					reached := false
 					ok := t.Run(fmt.Sprintf("%s/%s/first=%v/%d", sname, way, first, n), func(t *testing.T) {
 						bubble(t, smallYAML, func(w *world) {

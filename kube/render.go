@@ -22,6 +22,7 @@ type rendered struct {
 	workload *unstructured.Unstructured   // the Deployment, its pods labelled with the version
 	after    []*unstructured.Unstructured // in order
 	fronts   []front                      // the Services that lead to the workload
+	preview  *front                       // the one that leads to the version that is not live yet
 	version  string
 	replicas int    // 0 if the manifest leaves it open
 	digest   string // of everything above
@@ -67,8 +68,12 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	}
 	sortObjects(r.before)
 	sortObjects(r.after)
-	if err := r.finish(a.Name); err != nil {
+	if err := r.finish(a.Name, a.Preview); err != nil {
 		return nil, err
+	}
+	if a.Preview != "" && r.preview == nil {
+		return nil, &ManifestError{Source: "of app " + a.Name, Err: fmt.Errorf(
+			"%w: App.Preview names the Service %q, but there is none that selects the pods of the workload", ErrInvalid, a.Preview)}
 	}
 	return r, nil
 }
@@ -123,7 +128,7 @@ func (a App) namespaced(ctx context.Context, u *unstructured.Unstructured) (bool
 
 // finish derives the version, labels the workload with it, and takes the
 // selectors out of the fronts, which only the strategy may move.
-func (r *rendered) finish(app string) error {
+func (r *rendered) finish(app, preview string) error {
 	w := r.workload
 	labels := stringMap(w.Object, "spec", "template", "metadata", "labels")
 	selector := stringMap(w.Object, "spec", "selector", "matchLabels")
@@ -147,11 +152,15 @@ func (r *rendered) finish(app string) error {
 	for _, u := range r.before {
 		sel := stringMap(u.Object, "spec", "selector")
 		if objectOf(u).is("", "Service") && u.GetNamespace() == w.GetNamespace() && subset(sel, labels) {
-			r.fronts = append(r.fronts, front{Object: objectOf(u), Selector: sel})
+			if f := (front{Object: objectOf(u), Selector: sel}); u.GetName() == preview {
+				r.preview = &f
+			} else {
+				r.fronts = append(r.fronts, f)
+			}
 		}
 	}
 	r.digest = hash([]any{plain(r.before), w.Object, plain(r.after)})
-	for _, f := range r.fronts {
+	for _, f := range r.allFronts() {
 		for _, u := range r.before {
 			if objectOf(u) == f.Object {
 				unstructured.RemoveNestedField(u.Object, "spec", "selector")
@@ -206,4 +215,12 @@ func (r *rendered) versioned() *unstructured.Unstructured {
 	setLabel(w, LabelVersion, r.version)
 	_ = unstructured.SetNestedField(w.Object, r.version, "spec", "selector", "matchLabels", LabelVersion)
 	return w
+}
+
+// allFronts are the live fronts and the preview.
+func (r *rendered) allFronts() []front {
+	if r.preview == nil {
+		return r.fronts
+	}
+	return append(slices.Clone(r.fronts), *r.preview)
 }

@@ -22,6 +22,7 @@ type session struct {
 	pods        *cache
 	services    *cache
 	slices      *cache
+	routes      *cache // what the App's Router writes; nil without one
 
 	mu       sync.Mutex
 	wrote    map[*cache]uint64    // the newest resourceVersion of our own writes
@@ -127,7 +128,11 @@ func (c *Cluster) Close() {
 }
 
 func (s *session) caches() []*cache {
-	return []*cache{s.deployments, s.pods, s.services, s.slices}
+	all := []*cache{s.deployments, s.pods, s.services, s.slices}
+	if s.routes != nil {
+		all = append(all, s.routes)
+	}
+	return all
 }
 
 // saw notes a write of our own, so that no older state is taken for current.
@@ -138,6 +143,8 @@ func (s *session) saw(u *unstructured.Unstructured) {
 		k = s.deployments
 	case o.is("", "Service"):
 		k = s.services
+	case (o.Kind == "HTTPRoute" || o.Kind == "Ingress") && s.routes != nil:
+		k = s.routes
 	default:
 		return
 	}
@@ -191,23 +198,26 @@ func (s *session) wait(ctx context.Context, cursor string) error {
 		defer t.Stop()
 		alarm = t.C
 	}
-	var changed [4]<-chan struct{}
-	for i, k := range s.caches() {
-		_, changed[i] = k.wake()
+	for {
+		var changed [5]<-chan struct{} // those that are nil are never ready
+		for i, k := range s.caches() {
+			_, changed[i] = k.wake()
+		}
+		if s.cursor() != cursor {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-alarm:
+			return nil
+		case <-changed[0]:
+		case <-changed[1]:
+		case <-changed[2]:
+		case <-changed[3]:
+		case <-changed[4]:
+		}
 	}
-	if s.cursor() != cursor {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-alarm:
-	case <-changed[0]:
-	case <-changed[1]:
-	case <-changed[2]:
-	case <-changed[3]:
-	}
-	return nil
 }
 
 // remind makes wait return at t at the latest.

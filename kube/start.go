@@ -16,11 +16,16 @@ import (
 	"github.com/gennaker/gennaker/strategy"
 )
 
+// startTime is how long a call tries to begin before its engine decides.
+const startTime = 10 * time.Second
+
 // Start renders the manifests, asks the API server by dry run whether it would
 // take every object, records how each is now, and claims the App. Nothing but
 // the claim is written. Every refusal is permanent; ErrBusy is not.
 func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
-	h, err := a.start(c, in)
+	ctx, cancel := context.WithTimeout(c, startTime)
+	defer cancel()
+	h, err := patiently(ctx, c.Progress, func() (Handle, error) { return a.start(c, in) })
 	if errors.Is(err, ErrBusy) {
 		return Handle{}, stage.RetryAfter(10*time.Second, err)
 	}
@@ -35,7 +40,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
-	if err := strategy.Supports(&target{}, s); err != nil {
+	if err := a.Supports(s); err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
 	r, err := a.render(c, in.Set)
@@ -59,6 +64,11 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	h.enter(Applying)
 	if needy, ok := s.(strategy.Needy); ok {
 		h.Native = needy.Needs().Native
+	}
+	if h.Native {
+		if h.Warning = r.lossy(); h.Warning != "" {
+			c.Progress("warning: %s", h.Warning)
+		}
 	}
 	h.Journal, err = strategy.Begin(s, strategy.Release{Key: h.Key, Version: r.version, Replicas: r.replicas})
 	if err != nil {
@@ -130,6 +140,9 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Obj
 	if err := note(a.surveyAutoscalers(ctx, h, r)); err != nil {
 		return err
 	}
+	if err := note(a.surveyRouter(ctx, h, r)); err != nil {
+		return err
+	}
 	if err := note(a.surveyPruned(ctx, h, r, inventory)); err != nil {
 		return err
 	}
@@ -168,7 +181,7 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range r.fronts {
+	for _, f := range r.allFronts() {
 		if f.Object == o {
 			if err := a.surveyFront(h, f, live); err != nil {
 				return nil, err

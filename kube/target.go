@@ -22,7 +22,11 @@ type target struct {
 
 // Can says what the target is capable of.
 func (t *target) Can() strategy.Capabilities {
-	return strategy.Capabilities{Native: true, Versions: true, Route: true}
+	c := strategy.Capabilities{Native: true, Versions: true, Route: true, Preview: t.app.Preview != "", Judge: t.app.Judge != nil}
+	if t.app.Router != nil {
+		c.Weights, c.Copies = true, t.app.Router.copies()
+	}
+	return c
 }
 
 // Wait implements strategy.Target.
@@ -42,10 +46,13 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 	}
 	t.s.due = time.Time{}
 	v := &view{target: t, now: at, services: snap[t.s.services], slices: snap[t.s.slices]}
+	if t.s.routes != nil {
+		v.routes = snap[t.s.routes]
+	}
 	if err := v.group(ctx, snap[t.s.deployments], snap[t.s.pods]); err != nil {
 		return strategy.Observation{}, err
 	}
-	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Native: v.native()}
+	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Preview: v.previewed(), Native: v.native()}
 	for _, id := range v.ids {
 		ver, err := v.version(ctx, id)
 		if err != nil {
@@ -62,6 +69,7 @@ type view struct {
 	now         time.Time
 	services    []*unstructured.Unstructured
 	slices      []*unstructured.Unstructured
+	routes      []*unstructured.Unstructured
 	ids         []string
 	deployments map[string][]*unstructured.Unstructured // by version; the versioned one first
 	pods        map[string][]*unstructured.Unstructured // by version
@@ -184,7 +192,7 @@ func (v *view) referenced(id string) []string {
 	var out []string
 	for _, s := range v.services {
 		sel := stringMap(s.Object, "spec", "selector")
-		if v.isFront(s) || sel[LabelVersion] != id && sel[labelHash] != id {
+		if v.isFront(s) || v.isTrack(s) || sel[LabelVersion] != id && sel[labelHash] != id {
 			continue
 		}
 		out = append(out, objectOf(s).String())

@@ -14,13 +14,25 @@ const nowhere = "none"
 
 // traffic reads all fronts as one: a version counts as reached only as far as
 // every Service and every address family reaches it.
-func (v *view) traffic() strategy.Traffic {
-	if len(v.r.fronts) == 0 {
+func (v *view) traffic() strategy.Traffic { return v.split(v.led(v.r.fronts)) }
+
+// previewed reads the preview front; nil if there is none.
+func (v *view) previewed() *strategy.Traffic {
+	if v.r.preview == nil {
+		return nil
+	}
+	t := v.led([]front{*v.r.preview})
+	return &t
+}
+
+// led reads some fronts as one.
+func (v *view) led(fronts []front) strategy.Traffic {
+	if len(fronts) == 0 {
 		return strategy.Traffic{Absent: true}
 	}
 	t := strategy.Traffic{Accepted: true}
 	var groups []reach
-	for i, f := range v.r.fronts {
+	for i, f := range fronts {
 		svc := find(v.services, f.Object.Name)
 		if svc == nil {
 			t.Accepted = false

@@ -158,6 +158,8 @@ func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error
 		case initial != nil:
 			initial[u.GetName()] = slim(u)
 			continue
+		case e.Type == watch.Bookmark:
+			k.seen(u.GetResourceVersion())
 		default:
 			k.event(e.Type, u)
 		}
@@ -190,6 +192,17 @@ func (k *cache) event(kind watch.EventType, u *unstructured.Unstructured) {
 			delete(k.items, u.GetName())
 		}
 	})
+}
+
+// seen notes that there has been nothing new up to rv. Whoever waits for a change
+// need not look again.
+func (k *cache) seen(rv string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.err = nil
+	k.rv = max(k.rv, version(rv))
+	close(k.changed)
+	k.changed = make(chan struct{})
 }
 
 // update changes the cache and wakes everybody who waits.

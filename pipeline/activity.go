@@ -17,6 +17,8 @@ type activity struct {
 	aborting bool            // Abort has been called
 	polls    context.Context // of all calls of Poll; nil before the first
 	unpoll   context.CancelCauseFunc
+	heard    int           // the newest thing said that a poll knows
+	wake     chan struct{} // wakes the poll that goes on
 	// An effect in trouble: since when in a row, and how often.
 	troubled time.Time
 	troubles int
@@ -99,9 +101,15 @@ func (x *execution) reconcile() {
 	if x.guest || x.e.resting() {
 		return
 	}
+	if len(x.m.r.Locks) > 0 {
+		x.workLocks()
+	}
 	for i := range x.m.r.Stages {
 		op, t := x.m.r.wanted(i)
 		rt := x.rt[i]
+		if rt != nil && rt.token == t && op == opPoll {
+			rt.hear(x.m.r.Stages[i].Told)
+		}
 		switch {
 		case rt == nil && op == "":
 			continue
@@ -156,6 +164,7 @@ type returned struct {
 // take brings the runtime up to date and, when an effect has been in trouble
 // for too long, makes its input the end of the stage.
 func (x *execution) take(in *input, now time.Time) {
+	x.takeLock(in)
 	ret := in.ret
 	if ret == nil || x.rt[ret.stage] != ret.rt {
 		return

@@ -25,6 +25,7 @@ func (m *machine) advance() bool {
 				again = m.group(i) || again
 			}
 		}
+		again = m.dropLocks() || again
 		changed = changed || again
 	}
 	return m.finish() || changed
@@ -33,6 +34,13 @@ func (m *machine) advance() bool {
 // tryStart starts a pending stage if it is ready, or ends it if it never will be.
 func (m *machine) tryStart(i int) bool {
 	in := m.v.insts[i]
+	if !m.r.admitted() {
+		if m.r.Halted == "" {
+			return false
+		}
+		m.end(i, StageCanceled, m.r.Halted) // nothing has begun, so nothing is to be cleaned up
+		return true
+	}
 	if why := m.v.halted(m.r, i); why != "" {
 		m.end(i, StageCanceled, why)
 		return true
@@ -155,6 +163,10 @@ func (m *machine) begin(i int) {
 		m.decide(i)
 	case TypeWait:
 		s.Phase, s.Due = phaseWait, m.now.Add(n.Wait)
+	case TypeLock:
+		m.beginLock(i)
+	case TypeUnlock:
+		m.unlock(i)
 	case TypeValue:
 		s.Output, s.Input = s.Input, nil
 		m.end(i, StageSucceeded, "")
@@ -184,6 +196,9 @@ func (m *machine) finish() bool {
 			return changed
 		}
 		reason += m.undoFailures()
+	}
+	if busy, changed := m.releaseAll(); busy {
+		return changed
 	}
 	m.r.Status, m.r.Reason, m.r.Ended, m.r.Undoing = outcome, reason, m.now, false
 	if outcome == Succeeded {

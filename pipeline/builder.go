@@ -67,6 +67,8 @@ type Node struct {
 	Gate    *Gate         // for gates
 	Wait    time.Duration // for waits
 	Value   bool          // for values
+	Lock    bool          // takes the mutex that Input names, a string
+	Unlock  bool          // gives back the mutex of Input, a Held
 	Input   Dep           // nil means the constant null
 	Options StageOptions
 	Config  any // settings that are frozen with the plan and come back as Call.Config; may be nil
@@ -89,6 +91,10 @@ func Add[O any](b *Builder, n Node) Ref[O] {
 		if q, a := n.Gate.Quorum, len(n.Gate.Approvers); q < 0 || a > 0 && q > a {
 			b.failStage(nd.ID, fmt.Sprintf("quorum %d cannot be reached by %d approvers", q, a))
 		}
+	case n.Lock:
+		nd.Type, nd.Kind = TypeLock, "lock/v1"
+	case n.Unlock:
+		nd.Type, nd.Kind = TypeUnlock, "unlock/v1"
 	case n.Value:
 		nd.Type, nd.Kind = TypeValue, "value/v1"
 	case n.Wait > 0:

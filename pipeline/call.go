@@ -66,6 +66,11 @@ type Call struct {
 	Config     json.RawMessage // the stage's settings as they were frozen with the plan
 	Budget     time.Duration   // how long Poll may block on a watch; 0 for other calls
 
+	// Told is what people have told the effect in this generation, oldest first;
+	// Woken is closed when more is said. Both are for Poll only.
+	Told  []Told
+	Woken <-chan struct{}
+
 	// Progress reports a line for people. It is shown live and kept, the newest
 	// line only, with the next write of the record.
 	Progress func(line string)

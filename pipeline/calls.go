@@ -29,6 +29,9 @@ func (x *execution) launch(i int, rt *activity, op string) {
 	l := &launched{x: x, i: i, rt: rt, op: op, t: rt.token, doubt: rt.doubt, rec: x.m.r}
 	l.work = x.m.v.insts[i].n.work
 	l.c = x.newCall(ctx, i, rt.token, op)
+	if op == opPoll {
+		rt.listen(l.c, x.m.r.Stages[i].Told)
+	}
 	l.cancel = cancel
 	x.e.turns.add()
 	x.calls = append(x.calls, l)

@@ -97,6 +97,10 @@ func (r *record) set(name, v []byte) error {
 		return json.Unmarshal(v, &r.Undoing)
 	case `"restarts"`:
 		return setInt(&r.Restarts, v)
+	case `"limitKey"`:
+		return setText(&r.LimitKey, v)
+	case `"locks"`:
+		return json.Unmarshal(v, &r.Locks)
 	case `"input"`:
 		r.Input = v
 	case `"output"`:
@@ -203,6 +207,9 @@ func (r *record) check() error {
 		return fmt.Errorf("unknown status %q", r.Status)
 	case len(r.Stages) == 0:
 		return errors.New("no stages")
+	}
+	if err := r.checkLocks(); err != nil {
+		return err
 	}
 	seen := make(map[string]bool, len(r.Stages))
 	for i := range r.Stages {

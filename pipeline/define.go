@@ -25,15 +25,18 @@ type definition struct {
 	root  *scopeDef
 	check func(input []byte) ([]byte, error) // validates and normalises an input
 	err   error
+
+	limitKey func(input []byte) (string, error) // nil without a limit
+	problems []error                            // of options
 }
 
 // Option changes a whole pipeline.
-type Option func(*Plan)
+type Option func(*definition)
 
 // UndoOnFailure undoes what can be undone, in reverse order, when an execution
 // fails or is cancelled: stages whose work is an Undoer and that are done or of
 // unknown outcome.
-func UndoOnFailure() Option { return func(p *Plan) { p.UndoOnFailure = true } }
+func UndoOnFailure() Option { return func(d *definition) { d.plan.UndoOnFailure = true } }
 
 // Define defines a pipeline. build adds stages to b and returns the value that
 // an execution yields; it is called once, here. name identifies the pipeline
@@ -71,10 +74,11 @@ func Define[I, O any](name string, version int, build func(b *Builder, in Ref[I]
 	out := build(b, Ref[I]{&expr{kind: exprInput, scope: root}})
 	root.output = b.output(out.x)
 	plan := &Plan{Name: name, Version: version}
-	for _, o := range opts {
-		o(plan)
-	}
 	def := &definition{plan: plan, root: root, check: checkInput[I]}
+	for _, o := range opts {
+		o(def)
+	}
+	*b.errs = append(*b.errs, def.problems...)
 	if len(root.nodes) == 0 {
 		b.fail(errors.New("no stages"))
 	}

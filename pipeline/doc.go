@@ -65,6 +65,21 @@
 // mistake, stale copies never get written, but both may be at work on the same stage
 // for a moment.
 //
+// # Admission and order
+//
+// [Limited] and [LimitedBy] limit how many executions of a pipeline are under way,
+// and say what becomes of others: they queue, the newest wins, or Start refuses them
+// with a [LimitError]. stage.Lock takes a mutex that any pipeline may name. Both are
+// counted in one document per name, changed by compare-and-set, and paused and
+// waiting executions count. A place is asked for after the execution's record says
+// so and given back before it says that it has, so a crash loses none; the place of
+// an execution that was deleted is given to the next within a minute. Whoever waits
+// begins in the order of arrival, costs no goroutine and no write, and Snapshot.Queued
+// says where it stands. The priority of some over others is not supported.
+//
+// stage.Window lets a stage begin only within hours and outside freezes, see
+// [Window]; whoever Options.Authorize allows may let it begin at once.
+//
 // # Parameters
 //
 // The input of a pipeline is JSON that is decoded strictly, whoever starts it. The

@@ -39,6 +39,7 @@ func (s *Stage) notes() []string {
 	add(s.Retry.Attempts > 1, "%d attempts", s.Retry.Attempts)
 	add(s.Timeout > 0, "timeout %v", s.Timeout)
 	add(s.Deadline > 0, "deadline %v", s.Deadline)
+	add(s.Window != nil, "in its window")
 	add(s.MaxParallel > 0, "%d at a time", s.MaxParallel)
 	add(s.Budget > 0, "%d may fail", s.Budget)
 	if len(s.Config) > 0 && string(s.Config) != "null" {

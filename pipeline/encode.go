@@ -41,6 +41,10 @@ func (r *record) encode(b []byte) []byte {
 	e.optTime("ended", r.Ended)
 	e.optBool("undoing", r.Undoing)
 	e.optInt("restarts", r.Restarts)
+	e.optStr("limitKey", r.LimitKey)
+	if len(r.Locks) > 0 {
+		e.raw("locks", mustJSON(r.Locks))
+	}
 	e.raw("input", r.Input)
 	e.optRaw("output", r.Output)
 	if len(r.Blobs) > 0 {
@@ -115,6 +119,9 @@ func (e *encoder) stage(s *stageRec) {
 	e.optInt("base", s.Base)
 	if len(s.Votes) > 0 {
 		e.raw("votes", mustJSON(s.Votes))
+	}
+	if len(s.Told) > 0 {
+		e.raw("told", mustJSON(s.Told))
 	}
 	if len(s.Steps) > 0 {
 		e.raw("steps", mustJSON(s.Steps))
@@ -196,8 +203,38 @@ func (e *encoder) optBool(n string, v bool) {
 func (e *encoder) time(n string, t time.Time) {
 	e.name(n)
 	e.b = append(e.b, '"')
-	e.b = t.AppendFormat(e.b, time.RFC3339Nano)
-	e.b = append(e.b, '"')
+	e.b = append(appendTime(e.b, t), '"')
+}
+
+// appendTime is t.AppendFormat(b, time.RFC3339Nano); every stage has two times.
+func appendTime(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if t.Location() != time.UTC || year < 1000 || year > 9999 {
+		return t.AppendFormat(b, time.RFC3339Nano)
+	}
+	hour, minute, second := t.Clock()
+	two := func(v int, behind byte) { b = append(b, byte('0'+v/10), byte('0'+v%10), behind) }
+	b = append(strconv.AppendInt(b, int64(year), 10), '-')
+	two(int(month), '-')
+	two(day, 'T')
+	two(hour, ':')
+	two(minute, ':')
+	two(second, '.')
+	n, digits := t.Nanosecond(), 9
+	if n == 0 {
+		b[len(b)-1] = 'Z'
+		return b
+	}
+	for ; n%10 == 0; n /= 10 {
+		digits--
+	}
+	end := len(b) + digits
+	b = append(b, "000000000Z"[9-digits:]...)
+	for i := end - 1; n > 0; n /= 10 {
+		b[i] = byte('0' + n%10)
+		i--
+	}
+	return b
 }
 
 func (e *encoder) optTime(n string, t time.Time) {
@@ -207,6 +244,9 @@ func (e *encoder) optTime(n string, t time.Time) {
 }
 
 func (e *encoder) extra(fields map[string]json.RawMessage) {
+	if len(fields) == 0 { // as nearly always
+		return
+	}
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		quoted := string(appendString(nil, k)) // this program has not chosen the name
 		e.raw(quoted[1:len(quoted)-1], fields[k])

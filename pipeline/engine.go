@@ -211,6 +211,15 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 		Version: def.plan.Version, Plan: def.hash, Status: Running, StartedBy: o.Actor, Labels: maps.Clone(o.Labels), Created: now, Input: input,
 		Owner: e.self(),
 	}
+	if l := def.plan.Limit; l != nil {
+		if r.LimitKey, err = def.limitKey(input); err != nil {
+			return fmt.Errorf("execution %q: %w", id, err)
+		}
+		r.Locks = []lockRec{r.place(*l)}
+	}
+	if err := e.refused(ctx, r); err != nil {
+		return err
+	}
 	r.expect(len(def.root.nodes))
 	r.event(now, EventStarted, "", "", o.Actor)
 	x := &execution{e: e, id: id, rt: map[int]*activity{}}
@@ -230,7 +239,15 @@ func (e *Embedded) Start(ctx context.Context, d Definition, id string, input []b
 	x.version = version
 	x.cur.Store(r)
 	x.rev.Store(r.Rev)
-	e.adopt(x)
+	admitted := e.admit(ctx, r)
+	if admitted != nil && admitted.lock.refused != nil { // another one was faster
+		l := r.Locks[0]
+		refusal := &LimitError{Execution: id, Limit: l.Name, Max: l.Max, Holders: admitted.lock.refused}
+		return errors.Join(refusal, e.deliver(ctx, id, Signal{ID: "limit", Kind: SignalCancel, Actor: "limit", Reason: refusal.Error()}))
+	}
+	if y := e.adopt(x); y != nil && admitted != nil {
+		y.post(*admitted)
+	}
 	if e.shared && r.Owner == "" && !r.Status.Final() {
 		e.hint(ctx, "", "x/"+id)
 	}

@@ -16,6 +16,8 @@ const (
 	EventResumed   EventKind = "resumed"
 	EventRestarted EventKind = "restarted" // from the stage named
 	EventUndoing   EventKind = "undoing"
+	EventQueued    EventKind = "queued"   // for a limit or a mutex; Detail says where
+	EventAdmitted  EventKind = "admitted" // has its place under the limit, or the mutex
 
 	EventStageStarted   EventKind = "stage.started"
 	EventStageWaiting   EventKind = "stage.waiting" // for its window; Detail says until when and why
@@ -30,6 +32,7 @@ const (
 	EventStageCanceled  EventKind = "stage.canceled"
 	EventStageApproved  EventKind = "stage.approved" // one person's vote
 	EventStageRejected  EventKind = "stage.rejected"
+	EventStageTold      EventKind = "stage.told" // the effect was told Detail
 	// A decision to skip a stage or to force its success; stage.skipped or
 	// stage.succeeded follows when nothing of it runs any more.
 	EventStageSkipping EventKind = "stage.skipping"

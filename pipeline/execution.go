@@ -22,11 +22,13 @@ type execution struct {
 	rt      map[int]*activity
 	calls   []*launched // that the turn has launched and that have not begun
 	timer   *time.Timer
-	fence   bool  // the epoch has risen and must be written, durably before any call
-	guest   bool  // another process works on it, or none does; signals are written into its record
-	fresh   bool  // just loaded: a changed program or the time may let it advance
-	misses  int   // how often in a row it could not be loaded
-	dropped error // why this engine no longer works on it
+	fence   bool      // the epoch has risen and must be written, durably before any call
+	guest   bool      // another process works on it, or none does; signals are written into its record
+	fresh   bool      // just loaded: a changed program or the time may let it advance
+	locking []string  // tickets that are being asked for or given back
+	looked  time.Time // when queues were looked at
+	misses  int       // how often in a row it could not be loaded
+	dropped error     // why this engine no longer works on it
 
 	cur    atomic.Pointer[record] // what is durable, nil when cold
 	rev    atomic.Uint64          // the newest revision seen
@@ -264,12 +266,16 @@ func (x *execution) settle() {
 		return
 	}
 	state := x.own()
-	if due := r.due(); !due.IsZero() && state == working {
+	due := r.due()
+	if r.isQueued() {
+		due = earlier(due, x.looked.Add(lookAtLocks))
+	}
+	if !due.IsZero() && state == working {
 		x.timer = time.AfterFunc(max(time.Until(due), 0), func() { x.post(input{kind: inTimer}) })
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	idle := len(x.rt) == 0 && len(x.watchers) == 0 && len(x.inbox) == 0 && len(x.details) == 0
+	idle := len(x.rt) == 0 && len(x.locking) == 0 && len(x.watchers) == 0 && len(x.inbox) == 0 && len(x.details) == 0
 	if idle || state == resting { // while this engine rests, another one may change the record
 		x.m, x.rt = nil, nil
 		x.cur.Store(nil)

@@ -104,7 +104,9 @@ func (x *execution) read(at uint64) error {
 		return err
 	}
 	x.fresh, x.misses = true, 0
-	x.doubt()
+	if x.rt = nil; !x.guest {
+		x.doubt()
+	}
 	return nil
 }
 

@@ -29,6 +29,7 @@ const (
 	inSignal                          // somebody decided
 	inTimer                           // time has passed
 	inNudge                           // somebody else has changed the record, or something that it waits for
+	inLock                            // the document of a lock was asked or changed
 )
 
 // input is one thing that a turn is told.
@@ -43,6 +44,7 @@ type input struct {
 	unknown  bool          // the outcome is not known
 	skip     string        // the task wants to be skipped, and why
 	signal   *Signal
+	lock     lockAnswer
 	done     func(error) // told the outcome once it is durable; may be nil
 	err      error       // why a signal was refused
 	ret      *returned   // the call that brought it
@@ -64,6 +66,12 @@ func (m *machine) take(in *input) bool {
 	switch in.kind {
 	case inTimer, inNudge:
 		return false
+	case inLock:
+		if err := in.err; err != nil {
+			in.err = nil
+			return false
+		}
+		return m.answered(in)
 	case inSignal:
 		changed, err := m.signal(in.signal)
 		in.err = err
@@ -187,7 +195,7 @@ func (m *machine) newGeneration(i int) {
 		Started: s.Started, Ended: ended, Key: m.r.key(i),
 	})
 	s.Gen++
-	s.Handle, s.Steps, s.Unknown = nil, nil, false
+	s.Handle, s.Steps, s.Told, s.Unknown = nil, nil, nil, false
 }
 
 // key is the idempotency key of the stage's current generation.

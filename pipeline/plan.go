@@ -16,6 +16,8 @@ type Plan struct {
 	Version int    `json:"version"`
 	// UndoOnFailure undoes finished stages when the execution fails or is cancelled.
 	UndoOnFailure bool `json:"undoOnFailure,omitempty"`
+	// Limit says how many executions may be under way; nil means any number.
+	Limit *Limit `json:"limit,omitempty"`
 	// Stages are in the order of definition, which respects the dependencies.
 	Stages []Stage `json:"stages"`
 	// Output names the stage whose output is the execution's, "" for its input.
@@ -34,9 +36,11 @@ const (
 	TypeValue  StageType = "value"  // computes a value from others
 	TypeEach   StageType = "each"   // runs its stages for every item of a list
 	TypeSub    StageType = "sub"    // runs another pipeline's stages
+	TypeLock   StageType = "lock"   // takes a mutex
+	TypeUnlock StageType = "unlock" // gives a mutex back
 )
 
-var stageTypes = []StageType{TypeTask, TypeEffect, TypeGate, TypeWait, TypeValue, TypeEach, TypeSub}
+var stageTypes = []StageType{TypeTask, TypeEffect, TypeGate, TypeWait, TypeValue, TypeEach, TypeSub, TypeLock, TypeUnlock}
 
 // OnFailure says what the failure of a stage means for the rest.
 type OnFailure string

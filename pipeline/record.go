@@ -59,6 +59,7 @@ const (
 	phaseWindow  phase = "window" // until due, at the earliest
 	phaseWait    phase = "wait"   // until due
 	phaseGroup   phase = "group"  // its stages run
+	phaseLock    phase = "lock"   // until it has the mutex
 )
 
 // record is the one document of an execution. A field needs a line in encode.go
@@ -87,6 +88,8 @@ type record struct {
 	Ended     time.Time         `json:"ended,omitzero"`
 	Undoing   bool              `json:"undoing,omitempty"`
 	Restarts  int               `json:"restarts,omitempty"`
+	LimitKey  string            `json:"limitKey,omitempty"` // what the limit of its pipeline counts it under
+	Locks     []lockRec         `json:"locks,omitempty"`
 	Input     json.RawMessage   `json:"input"`
 	Output    json.RawMessage   `json:"output,omitempty"`
 	Blobs     []blobRef         `json:"blobs,omitempty"` // only in what is stored
@@ -132,6 +135,7 @@ type stageRec struct {
 	Items    []itemRec                  `json:"items,omitempty"`
 	Base     int                        `json:"base,omitempty"` // newest generation of earlier items' stages
 	Votes    []Vote                     `json:"votes,omitempty"`
+	Told     []Told                     `json:"told,omitempty"`
 	Steps    map[string]json.RawMessage `json:"steps,omitempty"`
 	Undo     *undoRec                   `json:"undo,omitempty"`
 	Override *Override                  `json:"override,omitempty"`

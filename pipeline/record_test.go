@@ -152,6 +152,20 @@ func TestDecodeRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ErrParked)
 }
 
+func TestAppendTime(t *testing.T) {
+	for _, at := range []time.Time{
+		{}, time.Unix(0, 0).UTC(), time.Unix(0, 1).UTC(), time.Unix(0, 120_000_000).UTC(), time.Unix(1<<33, 999_999_999).UTC(),
+		time.Date(9999, 12, 31, 23, 59, 59, 100, time.UTC), time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(2026, 1, 2, 3, 4, 5, 60_000, time.FixedZone("", 5400)), time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local),
+	} {
+		require.Equal(t, at.Format(time.RFC3339Nano), string(appendTime(nil, at)))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		at := anyTime.Draw(t, "at")
+		require.Equal(t, at.Format(time.RFC3339Nano), string(appendTime(nil, at)))
+	})
+}
+
 // Every field that is written is read again, and none is taken for one of a
 // newer program.
 func TestDecode(t *testing.T) {

@@ -43,8 +43,10 @@ func (m *machine) restart(sig *Signal) (bool, error) {
 			m.reset(j)
 		}
 	}
+	held := m.locked(reset)
 	m.reopen(m.v.insts[i].scope)
 	m.dropOrphans()
+	m.relock(held)
 	return true, nil
 }
 

@@ -20,6 +20,10 @@ const (
 	// generation, in an execution that has ended. What came before keeps its
 	// output, but what has been undone runs again, too.
 	SignalRestart SignalKind = "restart"
+	// SignalTell tells Stage, an effect that runs or will, what Say says; what it
+	// understands is the effect's affair. A rollout understands the signals of
+	// package strategy: "abort", "rollback", "hold", "resume" and "promote".
+	SignalTell SignalKind = "tell"
 	// SignalSkip ends Stage as skipped, whether it has begun or not. What runs of it
 	// is stopped first, an effect aborted. It needs a Reason, and an
 	// Options.Authorize that allows it.
@@ -44,7 +48,8 @@ type Signal struct {
 	Stage  string     `json:"stage,omitempty"`
 	Actor  string     `json:"actor"` // who decides; required
 	Reason string     `json:"reason,omitempty"`
-	// Generation is the generation of the gate that the decision is about; 0 means
+	Say    string     `json:"say,omitempty"` // of SignalTell
+	// Generation is the generation of the stage that the signal is about; 0 means
 	// the current one. A decision about an older generation is refused.
 	Generation int `json:"generation,omitempty"`
 	// Output is the output of a stage whose success is forced. It must decode as the
@@ -109,6 +114,8 @@ func (m *machine) signal(s *Signal) (bool, error) {
 		changed, err = m.beginNow(s)
 	case SignalSkip, SignalForce:
 		changed, err = m.override(s)
+	case SignalTell:
+		changed, err = m.tell(s)
 	default:
 		return m.refuse(s, ErrInvalid, "unknown kind of signal")
 	}

@@ -25,6 +25,7 @@ type Snapshot struct {
 	Input     json.RawMessage   `json:"input"`
 	Output    json.RawMessage   `json:"output,omitempty"`
 	Undoing   bool              `json:"undoing,omitempty"`
+	Queued    []Queued          `json:"queued,omitempty"` // what it waits for its turn of
 	Stages    []StageSnapshot   `json:"stages"`
 	Seq       uint64            `json:"seq"` // number of the newest event
 }
@@ -33,7 +34,7 @@ type Snapshot struct {
 type StageSnapshot struct {
 	ID         string      `json:"id"`
 	Status     StageStatus `json:"status"`
-	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait or group
+	Activity   string      `json:"activity,omitempty"` // of a running stage: exec, start, poll, abort, stop, backoff, gate, window, wait, lock or group
 	Generation int         `json:"generation"`
 	Attempt    int         `json:"attempt,omitempty"`
 	Key        string      `json:"key"`
@@ -51,6 +52,7 @@ type StageSnapshot struct {
 	Output   json.RawMessage `json:"output,omitempty"`
 	Handle   json.RawMessage `json:"handle,omitempty"`
 	Votes    []Vote          `json:"votes,omitempty"`
+	Told     []Told          `json:"told,omitempty"`     // what people have told the effect
 	Override *Override       `json:"override,omitempty"` // who skipped it or forced its success
 	History  []Past          `json:"history,omitempty"`  // earlier generations
 }
@@ -114,7 +116,7 @@ func (r *record) snapshot() Snapshot {
 			ID: st.ID, Status: st.Status, Activity: string(st.Phase), Generation: st.Gen, Attempt: st.Attempt,
 			Key: r.key(i), Detail: st.Detail, Reason: st.Reason, Failure: st.Failure, Unknown: st.Unknown,
 			Started: st.Started, Ended: st.Ended, Due: st.Due, Deadline: st.Deadline, Output: st.Output,
-			Handle: st.Handle, Votes: st.Votes, Override: st.Override, History: st.History,
+			Handle: st.Handle, Votes: st.Votes, Told: st.Told, Override: st.Override, History: st.History,
 		}
 		if st.Undo != nil {
 			s.Stages[i].Undo = st.Undo.Status
@@ -136,6 +138,7 @@ func (e *Embedded) Get(ctx context.Context, id string) (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("execution %q: %w", id, err)
 	}
 	s := r.snapshot()
+	e.places(ctx, r, &s)
 	if err := x.parking(); err != nil {
 		s.Parked = err.Error()
 	}

@@ -129,7 +129,7 @@ func peek(raw []byte) glance {
 // else: no call is wanted, and no turn but one for a signal or at due would change
 // anything. due is zero if only a signal will do.
 func (r *record) idle() (idle bool, due time.Time) {
-	if r.Status.Final() || r.Undoing {
+	if r.Status.Final() || r.Undoing || len(r.wants()) > 0 {
 		return false, time.Time{}
 	}
 	for i := range r.Stages {

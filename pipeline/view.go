@@ -106,6 +106,8 @@ func (v *view) check(r *record) error {
 			return fmt.Errorf("stage %q has items that it cannot have", s.ID)
 		case s.Status == StageRunning && !in.n.may(s.Phase):
 			return fmt.Errorf("stage %q, a %s, runs in phase %q", s.ID, in.n.Type, s.Phase)
+		case s.Phase == phaseLock && r.lockOf(r.key(i)) == nil:
+			return fmt.Errorf("stage %q waits for a mutex of which the record does not know", s.ID)
 		case s.Status == StageRunning && in.n.Type == TypeSub && len(s.Items) == 0:
 			return fmt.Errorf("stage %q runs without items", s.ID)
 		}
@@ -135,6 +137,8 @@ func (n *node) may(p phase) bool {
 		return n.body != nil
 	case phaseWindow:
 		return n.open != nil
+	case phaseLock:
+		return n.Type == TypeLock
 	}
 	return false
 }

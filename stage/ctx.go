@@ -51,6 +51,15 @@ func (c *Ctx) Fence() uint64 { return c.call.Fence }
 // Budget is how long Poll may block before it must return; zero elsewhere.
 func (c *Ctx) Budget() time.Duration { return c.call.Budget }
 
+// Told is what people have told the effect, oldest first, see Hearer. It is the
+// same again after a crash, so a Poll notes in its handle the number of the last
+// one that it has taken in. Empty elsewhere than in Poll.
+func (c *Ctx) Told() []pipeline.Told { return c.call.Told }
+
+// Woken is closed when the effect is told something more: a Poll that blocks then
+// takes it in, or returns. Nil elsewhere than in Poll.
+func (c *Ctx) Woken() <-chan struct{} { return c.call.Woken }
+
 // Progress reports one line for people, such as "3 of 5 pods ready". Every line
 // is shown to those who watch; the newest is kept in the record.
 func (c *Ctx) Progress(format string, args ...any) {

@@ -62,8 +62,11 @@ func (w deployTo[T, H]) pick(c *pipeline.Call) (requestWork, Deployer[H], error)
 }
 
 func (w deployTo[T, H]) Start(c *pipeline.Call) (json.RawMessage, error) {
-	rw, _, err := w.pick(c)
+	rw, d, err := w.pick(c)
 	if err != nil {
+		return nil, err
+	}
+	if err := performs(c, d); err != nil {
 		return nil, err
 	}
 	return rw.Start(c)

@@ -13,7 +13,7 @@
 // [Deploy], [Promote] their stages: a source becomes an artifact set, a set becomes
 // a [Release] in an environment, a verified release goes on to the next environment
 // with the same digests. [Verify] judges a release, [Approve] waits for people,
-// [Wait] for time; [Webhook] tells another system. [Each] and [Sub] repeat and nest.
+// [Wait] for time, [Lock] for a mutex; [Webhook] tells another system. [Each] and [Sub] repeat and nest.
 //
 // [Gated] puts the rules of package promotion before an environment: a set enters
 // only with its evidence. [Register], [Attested] and [RecordApproval] leave that

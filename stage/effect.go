@@ -56,6 +56,14 @@ type Undoer[I, O any] interface {
 	Undo(c *Ctx, in I, out *O) error
 }
 
+// Hearer is implemented by an Effect that people can tell something while it runs
+// (pipeline.SignalTell), as a Deployer's rollout can be told to go on. Hears
+// returns nil if the effect knows what to do about say, and else an error for
+// whoever said it. What was said comes to Poll by Ctx.Told.
+type Hearer interface {
+	Hears(say string) error
+}
+
 // Status is what Poll saw; make it with Running, Succeeded or Failed.
 type Status[O any] struct {
 	done   bool

@@ -29,6 +29,10 @@ type GateOptions struct {
 // a verification summary is written; the images are copied to the environment's repository if it has one; and the ledger
 // records who promoted what, whether it has come up, and, if it is undone, that it was taken back.
 //
+// What has started is the only thing in the environment until it has ended. A stage that ends with an unknown outcome leaves
+// the environment to it, as the release may still go on: when it is certain that it does not, Gatekeeper.Failed gives the
+// environment free. A set that has failed in an environment is not promoted there again by automation; see GateOptions.
+//
 // The Release has the set as it was asked for, whose digest its evidence is about, wherever its images were copied to.
 //
 // If d is an Undoer, so is what Gated returns.
@@ -147,6 +151,8 @@ func (g gated[H]) ask(c *Ctx, h *GatedHandle[H]) (Status[Release], error) {
 	switch {
 	case errors.As(err, &superseded), errors.Is(err, promotion.ErrUnknown):
 		return Failed[Release](Permanent(err)), nil
+	case errors.Is(err, artifact.ErrDigestMismatch):
+		return g.failed(c, h, Failed[Release](Permanent(err)), err)
 	case err != nil:
 		return Status[Release]{}, err
 	case entry.Started != nil:
@@ -261,13 +267,12 @@ type gatedUndoer[H any] struct {
 // Undo has the deployer take the release back, and records it.
 func (g gatedUndoer[H]) Undo(c *Ctx, in DeployRequest, out *Release) error {
 	env := g.Environment()
-	entry, err := g.gate.Enter(c, env, c.Key())
-	var superseded *promotion.SupersededError
-	switch {
-	case errors.Is(err, promotion.ErrUnknown), errors.As(err, &superseded), err == nil && entry.Started == nil:
-		return g.gate.Withdraw(c, env, c.Key(), "undone") // it has not entered, so there is nothing to take back
-	case err != nil:
+	entry, started, err := g.gate.Entered(c, env, c.Key())
+	if err != nil {
 		return err
+	}
+	if !started { // there is nothing to take back
+		return g.gate.Withdraw(c, env, c.Key(), "undone")
 	}
 	in.Set = entry.Set
 	if out != nil {

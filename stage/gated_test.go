@@ -224,6 +224,7 @@ func TestGatedCrashEverywhere(t *testing.T) {
 				}
 				require.Equal(t, 2, count[evidence.TypeApproval])
 				require.Equal(t, 2, count[evidence.TypeSummary])
+				require.Equal(t, 1, count[evidence.TypeSoak])
 				require.Contains(t, []int{2, 3}, count[evidence.TypeTestResult])
 			},
 		}
@@ -349,6 +350,70 @@ func TestRollbackStage(t *testing.T) {
 		v, err := w.gate.Ask(t.Context(), shopSet(2), "prod")
 		require.NoError(t, err)
 		require.Contains(t, v.String(), "held by a rollback")
+
+		// Automation does not do it again; people may.
+		for _, automatic := range []bool{true, false} {
+			again := pipeline.Define(fmt.Sprint("again-", automatic), 1, func(b *pipeline.Builder, in pipeline.Ref[artifact.Set]) pipeline.Ref[stage.Release] {
+				return stage.Deploy(b, "prod", stage.Gated(w.prod, w.gate, stage.GateOptions{Automatic: automatic}), in, strategy.Rolling{})
+			})
+			run, err := pipeline.Start(t.Context(), e, again, fmt.Sprint("a", automatic), shopSet(2), pipeline.By("cron"))
+			require.NoError(t, err)
+			_, err = run.Wait(t.Context())
+			if automatic {
+				require.ErrorContains(t, err, "held by a rollback")
+				require.ErrorContains(t, err, "it has failed in prod before")
+			} else {
+				require.NoError(t, err)
+			}
+		}
+	})
+}
+
+// Undo takes nothing back that has not entered, and lets nothing in.
+func TestGatedUndoBeforeEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newShopWorld(t, promotion.NewMemoryLog())
+		d := stage.Gated(w.test, w.gate, stage.GateOptions{})
+		c := stage.NewCtx(&pipeline.Call{Context: t.Context(), Key: "k", Execution: "e", Stage: "test"})
+		h, err := d.Start(c, stage.DeployRequest{Set: shopSet(1)})
+		require.NoError(t, err)
+		require.NoError(t, d.(stage.Undoer[stage.DeployRequest, stage.Release]).Undo(c, stage.DeployRequest{Set: shopSet(1)}, nil))
+		require.Equal(t, "test requested, test withdrawn", w.story(t))
+		s, err := d.Poll(c, &h)
+		require.NoError(t, err)
+		ended, why := s.Done()
+		require.True(t, ended)
+		require.ErrorIs(t, why, promotion.ErrUnknown)
+	})
+}
+
+// A copy that is not what it should be ends the promotion, and does not hold the environment up.
+func TestGatedCopyOfSomethingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, err := evidence.NewKey("release")
+		require.NoError(t, err)
+		gate, err := promotion.NewGatekeeper(promotion.Config{
+			Application: "shop", Log: promotion.NewMemoryLog(), Store: memartifact.New(nil), Signer: key,
+			Copier: promotion.CopierFunc(func(_ context.Context, a artifact.Artifact, _ string) (artifact.Artifact, error) {
+				a.Digest = artifact.FromBytes([]byte("something else"))
+				return a, nil
+			}),
+			Environments: []promotion.Environment{{Name: "prod", Repository: "registry.prod.test"}},
+		})
+		require.NoError(t, err)
+		prod := newPlatform("prod")
+		p := pipeline.Define("direct", 1, func(b *pipeline.Builder, in pipeline.Ref[artifact.Set]) pipeline.Ref[stage.Release] {
+			return stage.Deploy(b, "prod", stage.Gated(prod, gate, stage.GateOptions{}), in, strategy.Rolling{})
+		})
+		run, err := pipeline.Start(t.Context(), pipelinetest.Start(t, pipeline.Options{}, p), p, "r", shopSet(1))
+		require.NoError(t, err)
+		_, err = run.Wait(t.Context())
+		require.ErrorContains(t, err, "digest mismatch")
+		state, err := gate.State(t.Context(), "prod")
+		require.NoError(t, err)
+		require.Nil(t, state.Running)
+		keys, _ := prod.starts()
+		require.Zero(t, keys)
 	})
 }
 

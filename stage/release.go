@@ -2,7 +2,6 @@ package stage
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/gennaker/gennaker/artifact"
@@ -43,6 +42,14 @@ func release(b *pipeline.Builder, id string, w pipeline.EffectWork, impl any, s 
 		return pipeline.Add[Release](b, noWork(b, id, in, opts))
 	}
 	spec := freeze(b, id, s)
+	if strategyWaits(s) && !listens(impl) {
+		b.Fail(id, errDeafRollout)
+	}
+	if sup, ok := impl.(Supporter); ok && s != nil {
+		if err := sup.Supports(s); err != nil {
+			b.Fail(id, err)
+		}
+	}
 	validate(b, id, impl)
 	rw := requestWork{EffectWork: w, fill: fill}
 	var work pipeline.Work = rw
@@ -52,16 +59,11 @@ func release(b *pipeline.Builder, id string, w pipeline.EffectWork, impl any, s 
 	return pipeline.Add[Release](b, pipeline.Node{ID: id, Work: work, Input: in, Config: spec, Options: options(opts)})
 }
 
-// freeze encodes a strategy for the plan and refuses one that a pipeline could
-// not end: nothing in a pipeline sends a rollout the signal to promote.
+// freeze encodes a strategy for the plan.
 func freeze(b *pipeline.Builder, id string, s strategy.Strategy) strategy.Spec {
 	spec, err := strategy.Encode(s)
 	if err != nil {
 		b.Fail(id, err)
-	}
-	if strategy.WaitsForPromote(s) {
-		b.Fail(id, errors.New("its strategy pauses until it is promoted, which a pipeline cannot do; "+
-			"give PauseFor a duration, or ask people with an Approve stage"))
 	}
 	return spec
 }

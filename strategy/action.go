@@ -21,6 +21,9 @@ const (
 	OpScale Op = "scale"
 	// OpRoute asks Front to lead to Route.
 	OpRoute Op = "route"
+	// OpCopy makes a copy of Version, which exists, run with Replicas pods beside
+	// it, under the id CopyOf(Version) and without traffic.
+	OpCopy Op = "copy"
 	// OpUpdate asks the native controller to run Version with the parameters in
 	// Update and with Replicas pods; zero leaves the number alone, or is one pod
 	// if there is no workload yet, which it creates.
@@ -77,6 +80,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("create %s with %d pods", a.Version, a.Replicas)
 	case OpScale:
 		return fmt.Sprintf("scale %s to %d pods", a.Version, a.Replicas)
+	case OpCopy:
+		return fmt.Sprintf("run %d more pods of %s as %s", a.Replicas, a.Version, CopyOf(a.Version))
 	case OpRoute:
 		front := "traffic"
 		if a.Front != FrontLive {
@@ -96,11 +101,25 @@ func (a Action) String() string {
 	}
 }
 
+// copied marks the id of a copy. It is allowed in a label of Kubernetes.
+const copied = ".baseline"
+
+// CopyOf is the id of the copy of a version that OpCopy makes.
+func CopyOf(version string) string { return version + copied }
+
+// subject is the id of the version whose pods the action is about.
+func (a Action) subject() string {
+	if a.Op == OpCopy {
+		return CopyOf(a.Version)
+	}
+	return a.Version
+}
+
 // slot names what an action overwrites; two actions on one slot replace each other.
 func (a Action) slot() string {
 	switch a.Op {
-	case OpCreate, OpScale:
-		return "pods/" + a.Version
+	case OpCreate, OpScale, OpCopy:
+		return "pods/" + a.subject()
 	case OpRoute:
 		return "route/" + a.Front
 	default:
@@ -112,8 +131,8 @@ func (a Action) slot() string {
 // already, so that performing it would change nothing.
 func (o Observation) Satisfies(a Action) bool {
 	switch a.Op {
-	case OpCreate, OpScale:
-		v, ok := o.Version(a.Version)
+	case OpCreate, OpScale, OpCopy:
+		v, ok := o.Version(a.subject())
 		return ok && v.Desired == a.Replicas
 	case OpRoute:
 		f := o.front(a.Front)
@@ -131,9 +150,9 @@ func (o Observation) Satisfies(a Action) bool {
 // What did not exist before is taken back to no pods.
 func (o Observation) inverse(a Action) Action {
 	switch a.Op {
-	case OpCreate, OpScale:
-		v, _ := o.Version(a.Version)
-		return Action{Op: OpScale, Version: a.Version, Replicas: v.Desired}
+	case OpCreate, OpScale, OpCopy:
+		v, _ := o.Version(a.subject())
+		return Action{Op: OpScale, Version: a.subject(), Replicas: v.Desired}
 	case OpRoute:
 		inv := Action{Op: OpRoute, Front: a.Front}
 		if f := o.front(a.Front); f != nil {

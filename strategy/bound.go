@@ -17,7 +17,7 @@ func (s RedBlack) Bound() time.Duration {
 	if keep == Forever {
 		keep = 0 // then the rollout does not wait for its end
 	}
-	return sum(s.Deadline, s.PauseFor, keep, s.ProgressDeadline, s.ProgressDeadline, s.Deadline)
+	return sum(s.Deadline, s.Before.limit(), s.After.limit(), s.PauseFor, keep, s.ProgressDeadline, s.ProgressDeadline, s.Deadline)
 }
 
 // Bound implements Bounded.

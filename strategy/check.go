@@ -12,6 +12,11 @@ type Limits struct {
 	// Settled says that the traffic has been seen where it was sent for the
 	// settle time.
 	Settled bool
+	// Shares says that each version must have ready pods for its share of Floor.
+	Shares bool
+	// Pooled says that the front takes every version's pods alike, so that those
+	// of one make room for those of another: only their number counts.
+	Pooled bool
 	// Nothing says that the rollout goes back to a state in which nothing ran, so
 	// that it ends without traffic and without pods.
 	Nothing bool
@@ -49,7 +54,7 @@ func Check(o Observation, a Action, l Limits) error {
 	switch a.Op {
 	case OpRoute:
 		return checkRoute(o, a, l)
-	case OpCreate, OpScale:
+	case OpCreate, OpScale, OpCopy:
 		return checkPods(o, a, l)
 	case OpUpdate:
 		return checkUpdate(o, a, l)
@@ -63,7 +68,10 @@ func checkRoute(o Observation, a Action, l Limits) error {
 	if front == nil || front.Absent {
 		return &Violation{RuleMalformed, a, "there is no such front"}
 	}
-	ready, total := 0, 0
+	ready, total, weights := 0, 0, 0
+	for _, s := range a.Route {
+		weights += max(0, s.Weight)
+	}
 	for _, s := range normalised(a.Route) {
 		total++
 		n := o.ready(s.Version)
@@ -75,6 +83,9 @@ func checkRoute(o Observation, a Action, l Limits) error {
 		enough := n > 0 && (n >= l.MinReady || n >= serving(o) || a.Front != FrontLive)
 		if !enough && !l.Nothing {
 			return &Violation{RuleReady, a, fmt.Sprintf("%s has %d ready pods, %d needed", s.Version, n, max(1, l.MinReady))}
+		}
+		if share := int((int64(l.Floor)*int64(s.Weight) + int64(weights) - 1) / int64(weights)); l.Shares && n < share {
+			return &Violation{RuleCapacity, a, fmt.Sprintf("%s has %d ready pods, its share of the traffic needs %d", s.Version, n, share)}
 		}
 		ready += n
 	}
@@ -90,7 +101,10 @@ func checkRoute(o Observation, a Action, l Limits) error {
 }
 
 func checkPods(o Observation, a Action, l Limits) error {
-	v, ok := o.Version(a.Version)
+	v, ok := o.Version(a.subject())
+	if _, exists := o.Version(a.Version); a.Op == OpCopy && !exists {
+		return &Violation{RuleMalformed, a, "the version does not exist"}
+	}
 	switch {
 	case a.Replicas < 0 || a.Version == "" || a.Version == AnyVersion:
 		return &Violation{RuleMalformed, a, "no pods of a version asked for"}
@@ -101,6 +115,9 @@ func checkPods(o Observation, a Action, l Limits) error {
 	}
 	if len(v.Referenced) > 0 {
 		return &Violation{RuleCarrying, a, fmt.Sprintf("it is referenced by %s", v.Referenced[0])}
+	}
+	if l.Pooled && (onlyAny(&o.Traffic) || o.Traffic.Absent) {
+		return checkPool(o, v, a, l)
 	}
 	for _, front := range []*Traffic{&o.Traffic, o.Preview} {
 		if front != nil && front.carries(v.ID) && !(l.Nothing && onlyAny(front)) {
@@ -120,6 +137,26 @@ func checkPods(o Observation, a Action, l Limits) error {
 		if rest < l.Floor {
 			return &Violation{RuleCapacity, a, fmt.Sprintf("%d ready pods would remain, the floor is %d", rest, l.Floor)}
 		}
+	}
+	return nil
+}
+
+// checkPool holds pods that are removed from a pool to the floor. Of a version's
+// pods the platform removes those first that are not ready.
+func checkPool(o Observation, v Version, a Action, l Limits) error {
+	rest := 0
+	for _, other := range o.Versions {
+		n := other.Ready
+		if !o.Traffic.Absent {
+			n = min(n, o.Traffic.Ready(other.ID))
+		}
+		if other.ID == v.ID {
+			n = min(n, a.Replicas)
+		}
+		rest += n
+	}
+	if rest < l.Floor {
+		return &Violation{RuleCapacity, a, fmt.Sprintf("%d ready pods would remain, the floor is %d", rest, l.Floor)}
 	}
 	return nil
 }

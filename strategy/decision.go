@@ -6,20 +6,31 @@ import (
 	"time"
 )
 
-// Decision is what Strategy.Next answers. It is one of three: perform Action
-// (if it is not nil), end (if Journal.Outcome is set), or wait.
+// Decision is what Strategy.Next answers. It is one of four: end (if
+// Journal.Outcome is set), perform Action or ask the Judge (if they are not nil),
+// or wait.
 type Decision struct {
 	// Journal is the journal to go on with: the given one with what was learned.
 	Journal Journal
 	// Action is the next write; the driver journals it with its inverse first.
 	Action *Action
+	// Ask is a measurement to be made now; its verdict is recorded in the journal.
+	Ask *Ask
 	// Limits are what Check holds the action to.
 	Limits Limits
 	// Until is when to look again if nothing changes before; zero means only
 	// when something changes. It counts only when waiting.
 	Until time.Time
+	// Person says that the rollout waits for a person, for ever if need be.
+	Person bool
 	// Reason says for people what is being done, waited for, or has ended.
 	Reason string
+}
+
+// Ask is a question to the Judge and how its answer counts.
+type Ask struct {
+	Question Question
+	Analysis Analysis
 }
 
 // turn is one evaluation of Next: the working state that the strategies of this
@@ -88,6 +99,7 @@ func (t *turn) back(o Outcome, reason string, p *Problem) {
 		t.j.Back = &Back{Outcome: o, Phase: t.j.Phase, Reason: reason, Problem: p, At: t.now, Idle: t.j.Idle}
 		t.j.Propagated, t.j.Settled = time.Time{}, time.Time{}
 	}
+	t.cancelRuns()
 	t.enter(PhaseRestore)
 }
 
@@ -146,6 +158,15 @@ func (t *turn) idle() time.Duration {
 			d += t.now.Sub(p.Since)
 		}
 	}
+	for _, r := range t.j.Stand.Runs {
+		switch {
+		case r.Name == background:
+		case r.Judgement == "":
+			d += t.now.Sub(r.Since)
+		default:
+			d += r.Ended.Sub(r.Since)
+		}
+	}
 	return d
 }
 
@@ -160,24 +181,32 @@ func (t *turn) pending(p Phase) bool {
 
 // pause waits for d, or until it is promoted; it reports true once that is over.
 func (t *turn) pause(p Phase, d time.Duration) (Decision, bool) {
-	i := slices.IndexFunc(t.j.Pauses, func(x Pause) bool { return x.Phase == p })
-	if i < 0 {
-		t.j.Pauses = append(t.j.Pauses, Pause{Phase: p, Since: t.now})
-		i = len(t.j.Pauses) - 1
-	}
-	at := &t.j.Pauses[i]
+	at := t.begun(p)
 	if at.Over {
 		return Decision{}, true
 	}
 	if t.j.Signals.Promote == nil && !past(at.Since, d, t.now) {
 		if d == Forever {
-			return t.wait(p, time.Time{}, "paused until it is promoted"), false
+			d := t.wait(p, time.Time{}, "paused until it is promoted")
+			d.Person = true
+			return d, false
 		}
 		return t.wait(p, at.Since.Add(d), "paused for %s or until it is promoted", d), false
 	}
 	t.j.Signals.Promote, at.Over = nil, true
 	t.j.Idle += t.now.Sub(at.Since)
 	return Decision{}, true
+}
+
+// begun is the pause in a phase, of the present step; it begins now if it has not.
+func (t *turn) begun(p Phase) *Pause {
+	step := t.j.Stand.Step
+	i := slices.IndexFunc(t.j.Pauses, func(x Pause) bool { return x.Phase == p && x.Step == step })
+	if i < 0 {
+		t.j.Pauses = append(t.j.Pauses, Pause{Phase: p, Step: step, Since: t.now})
+		i = len(t.j.Pauses) - 1
+	}
+	return &t.j.Pauses[i]
 }
 
 // settle reports whether the front has led to version alone, with ready

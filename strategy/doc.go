@@ -1,6 +1,6 @@
 // Package strategy decides how a new version takes over from an old one without
-// dropping a request: Rolling and RedBlack, and the frame for strategies of your
-// own. It knows no platform and imports the standard library alone.
+// dropping a request: Rolling, RedBlack, Canary and Highlander, and the frame for strategies of
+// your own. It knows no platform and imports the standard library alone.
 //
 // # Model
 //
@@ -22,6 +22,12 @@
 //		persist(j)
 //		if st.Done { return j.Err() }
 //	}
+//
+// A Judge is the seam to analysis: a Canary asks it, measurement by measurement,
+// how the new version does, and only Judgement Pass lets it go on. Whatever else
+// comes back (a failure, an answer that decides nothing, no data, a measurement
+// that was cut short) is a verdict of its own with a limit and a consequence of
+// its own. The arithmetic of pods is in Fenceposts, SplitPods and RoutedPods.
 //
 // An Effect of package stage does exactly this with its handle; Driver.Run does
 // it for programs without an engine.

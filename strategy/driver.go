@@ -11,6 +11,12 @@ import (
 // not be forgotten is in the Journal.
 type Driver struct {
 	Target Target
+	// Judge answers the questions of strategies with an Analysis. Nil means that
+	// there is none: such a rollout goes back.
+	Judge Judge
+	// Wake, if it is not nil, makes Poll return soon after it is closed: somebody
+	// has a signal for the rollout.
+	Wake <-chan struct{}
 	// Decode finds the strategy that a journal records; nil means Decode of this
 	// package. Set it to use a strategy of your own.
 	Decode func(Spec) (Strategy, error)
@@ -38,6 +44,7 @@ type Status struct {
 //     Advance again, which performs the write; or
 //   - performs the write that the given journal intends, if it is still the right
 //     one, and returns with Status.Save; or
+//   - asks the Judge, records the verdict and returns with Status.Save; or
 //   - returns what it waits for, or that the rollout is done.
 //
 // A write is therefore performed only under a journal that the caller has
@@ -46,6 +53,12 @@ type Status struct {
 // means that the step was not made, and the given journal still holds; call
 // Advance again later, unless the error is permanent.
 func (d Driver) Advance(ctx context.Context, j Journal, now time.Time) (Journal, Status, error) {
+	return d.advance(ctx, ctx, j, now)
+}
+
+// advance is Advance. A question to the Judge may take longer than a step: it has
+// the context long.
+func (d Driver) advance(ctx, long context.Context, j Journal, now time.Time) (Journal, Status, error) {
 	if err := j.check(); err != nil {
 		return j, Status{}, err
 	}
@@ -82,6 +95,9 @@ func (d Driver) Advance(ctx context.Context, j Journal, now time.Time) (Journal,
 	if dec.Action != nil && dec.Journal.Outcome == "" {
 		return d.write(ctx, before, seen, dec, now)
 	}
+	if dec.Ask != nil && dec.Journal.Outcome == "" {
+		return d.ask(long, before, seen, dec, now)
+	}
 	return settled(before, seen, dec, learned)
 }
 
@@ -91,7 +107,7 @@ func settled(before Journal, seen Observation, dec Decision, learned bool) (Jour
 	j.Intent, j.Until = nil, dec.Until
 	st := Status{Phase: j.Phase, Detail: dec.Reason, Until: dec.Until, Done: j.Outcome != "", Seen: seen}
 	st.Save = learned || st.Done || j.Phase != before.Phase || (j.Back == nil) != (before.Back == nil) ||
-		len(j.Pauses) != len(before.Pauses) || !j.Settled.Equal(before.Settled)
+		len(j.Pauses) != len(before.Pauses) || !j.Settled.Equal(before.Settled) || j.Stand.differs(before.Stand)
 	return j, st, nil
 }
 

@@ -29,6 +29,35 @@ func ExampleSimulate() {
 	// takes 1h0m16s (at most 3h20m0s), peak 8 pods, least ready 4, 3 writes
 }
 
+func ExampleCanary() {
+	canary := strategy.Canary{
+		Steps: []strategy.Step{
+			{Weight: 5, Analysis: &strategy.Analysis{Name: "errors", Interval: 10 * time.Minute, Count: 6}},
+			{Weight: 25, Pause: 24 * time.Hour},
+			{Weight: 50, Pause: strategy.Forever}, // until somebody promotes it
+		},
+		Analysis: &strategy.Analysis{Name: "latency", Interval: time.Hour, FailureLimit: 1},
+	}
+	line, err := strategy.Simulate(canary, strategy.Release{Version: "v2", Replicas: 10}, strategy.Scene{Live: "v1", Decide: time.Hour})
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, m := range line.Moments {
+		if m.Phase == strategy.PhaseShift || m.Phase == strategy.PhaseSwitch || m.Phase == strategy.PhasePause {
+			fmt.Printf("%-9s old %2d, new %2d: %s\n", m.At, m.Old, m.New, m.Event)
+		}
+	}
+	fmt.Printf("takes %s, peak %d pods, %d measurements\n", line.Took, line.PeakPods, line.Measurements)
+	// Output:
+	// 10s       old 10, new  1: route traffic to v1:95 v2:5
+	// 50m26s    old 10, new  3: route traffic to v1:75 v2:25
+	// 50m31s    old 10, new  3: paused for 24h0m0s or until it is promoted
+	// 24h50m41s old 10, new  5: route traffic to v1:50 v2:50
+	// 24h50m46s old 10, new  5: paused until it is promoted
+	// 25h50m56s old 10, new 10: route traffic to v2
+	// takes 25h52m2s, peak 20 pods, 32 measurements
+}
+
 func ExampleEncode() {
 	spec, err := strategy.Encode(strategy.RedBlack{KeepOld: time.Hour, Ready: strategy.Percent(90)})
 	fmt.Println(spec.Kind, string(spec.Config), err)
@@ -36,7 +65,7 @@ func ExampleEncode() {
 	fmt.Printf("%+v %v\n", s, err)
 	// Output:
 	// redblack/v1 {"ready":"90%","keepOld":"1h0m0s"} <nil>
-	// {Ready:90% Preview:false PauseFor:0s Settle:0s KeepOld:1h0m0s ProgressDeadline:0s Deadline:0s} <nil>
+	// {Ready:90% Preview:false Before:<nil> After:<nil> PauseFor:0s Settle:0s KeepOld:1h0m0s ProgressDeadline:0s Deadline:0s} <nil>
 }
 
 func ExampleDriver_Advance() {

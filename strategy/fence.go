@@ -47,8 +47,8 @@ func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 // stamp returns the stamp on what the action writes.
 func (o Observation) stamp(a Action) Stamp {
 	switch a.Op {
-	case OpCreate, OpScale:
-		v, _ := o.Version(a.Version)
+	case OpCreate, OpScale, OpCopy:
+		v, _ := o.Version(a.subject())
 		return v.Stamp
 	case OpRoute:
 		if f := o.front(a.Front); f != nil {

@@ -34,6 +34,7 @@ type Journal struct {
 	Verified   time.Time `json:"verified,omitzero"`   // when the new version was first verified to carry the traffic
 	Settled    time.Time `json:"settled,omitzero"`    // when that had held for the settle time
 	Pauses     []Pause   `json:"pauses,omitempty"`    // that have begun
+	Stand      Stand     `json:"stand,omitzero"`      // of a rollout in steps
 
 	Signals Signals `json:"signals,omitzero"`
 	Back    *Back   `json:"back,omitempty"` // why the rollout turned back
@@ -62,8 +63,17 @@ type Write struct {
 // Pause is a pause of the strategy that has begun.
 type Pause struct {
 	Phase Phase     `json:"phase"`
+	Step  int       `json:"step,omitempty"` // the index of the step, of a rollout in steps
 	Since time.Time `json:"since"`
 	Over  bool      `json:"over,omitempty"`
+}
+
+// Stand is where a rollout in steps is.
+type Stand struct {
+	Step   int   `json:"step,omitempty"`   // the index of the step; their number once they are over
+	Moved  bool  `json:"moved,omitempty"`  // the step's weight has been seen in force for the settle time
+	Weight int   `json:"weight,omitempty"` // the last weight of which that was so, in percent
+	Runs   []Run `json:"runs,omitempty"`   // analyses that have begun
 }
 
 // Back is why a rollout turned back.
@@ -97,6 +107,9 @@ const (
 	PhaseDeploy    Phase = "deploy"    // bring the new version up and wait until it is ready
 	PhasePreview   Phase = "preview"   // show the new version on the preview front
 	PhasePause     Phase = "pause"     // wait for a time or for Promote
+	PhaseShift     Phase = "shift"     // move a part of the traffic
+	PhaseAnalyse   Phase = "analyse"   // measure how the new version does
+	PhaseUndecided Phase = "undecided" // wait for a person, because the analysis did not decide
 	PhaseSwitch    Phase = "switch"    // move the traffic
 	PhasePropagate Phase = "propagate" // see the traffic move
 	PhaseSettle    Phase = "settle"    // see it stay
@@ -167,6 +180,7 @@ func (j Journal) check() error {
 // clone makes a copy that shares nothing that is changed in place.
 func (j Journal) clone() Journal {
 	j.Pauses = slices.Clone(j.Pauses)
+	j.Stand.Runs = slices.Clone(j.Stand.Runs)
 	j.Writes = maps.Clone(j.Writes)
 	return j
 }

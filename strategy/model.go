@@ -89,6 +89,9 @@ func (m *model) versions() []string {
 	if m.live == "" || m.live == m.release {
 		return []string{m.release}
 	}
+	if c := CopyOf(m.live); m.desired[c] > 0 {
+		return []string{m.live, c, m.release}
+	}
 	return []string{m.live, m.release}
 }
 
@@ -122,8 +125,8 @@ func (m *model) endpoints(route []Share) []Endpoints {
 
 func (m *model) apply(a Action) {
 	switch a.Op {
-	case OpCreate, OpScale:
-		m.scale(a.Version, a.Replicas)
+	case OpCreate, OpScale, OpCopy:
+		m.scale(a.subject(), a.Replicas)
 	case OpRoute:
 		if a.Front == FrontPreview {
 			m.preview = a.Route

@@ -31,6 +31,12 @@ type RedBlack struct {
 	// Preview shows the new version on the target's preview front once it is
 	// ready and before the traffic moves.
 	Preview bool
+	// Before must pass before the traffic moves, with the new version ready and, with
+	// Preview, to be seen there. Nil means no check.
+	Before *Analysis
+	// After must pass once the traffic has settled and before the old version goes;
+	// if it does not, the traffic goes back at once. Nil means no check.
+	After *Analysis
 	// PauseFor is a pause before the traffic moves, which Promote ends early.
 	// Zero means none; Forever waits for Promote.
 	PauseFor time.Duration
@@ -57,7 +63,7 @@ func (RedBlack) Kind() string { return "redblack/v1" }
 
 // Needs returns what a target must be able to do.
 func (s RedBlack) Needs() Capabilities {
-	return Capabilities{Versions: true, Route: true, Preview: s.Preview}
+	return Capabilities{Versions: true, Route: true, Preview: s.Preview, Judge: s.Before != nil || s.After != nil}
 }
 
 // Validate reports negative durations and impossible amounts.
@@ -69,6 +75,12 @@ func (s RedBlack) Validate() error {
 		validSpan("KeepOld", s.KeepOld),
 		validSpan("ProgressDeadline", s.ProgressDeadline),
 		validSpan("Deadline", s.Deadline),
+	}
+	if s.Before != nil {
+		errs = append(errs, s.Before.validate("Before"))
+	}
+	if s.After != nil {
+		errs = append(errs, s.After.validate("After"))
 	}
 	if s.Ready == Pods(0) || s.Ready == Percent(0) {
 		errs = append(errs, errors.New("Ready: the traffic would move to a version without ready pods; leave it unset for all pods"))
@@ -86,18 +98,20 @@ func (s RedBlack) Validate() error {
 }
 
 type redBlackWire struct {
-	Ready            Amount `json:"ready,omitzero"`
-	Preview          bool   `json:"preview,omitempty"`
-	PauseFor         span   `json:"pauseFor,omitempty"`
-	Settle           span   `json:"settle,omitempty"`
-	KeepOld          span   `json:"keepOld,omitempty"`
-	ProgressDeadline span   `json:"progressDeadline,omitempty"`
-	Deadline         span   `json:"deadline,omitempty"`
+	Ready            Amount        `json:"ready,omitzero"`
+	Preview          bool          `json:"preview,omitempty"`
+	Before           *analysisWire `json:"before,omitempty"`
+	After            *analysisWire `json:"after,omitempty"`
+	PauseFor         span          `json:"pauseFor,omitempty"`
+	Settle           span          `json:"settle,omitempty"`
+	KeepOld          span          `json:"keepOld,omitempty"`
+	ProgressDeadline span          `json:"progressDeadline,omitempty"`
+	Deadline         span          `json:"deadline,omitempty"`
 }
 
 // MarshalJSON writes durations as text, such as "1h0m0s".
 func (s RedBlack) MarshalJSON() ([]byte, error) {
-	return json.Marshal(redBlackWire{s.Ready, s.Preview, span(s.PauseFor), span(s.Settle), span(s.KeepOld),
+	return json.Marshal(redBlackWire{s.Ready, s.Preview, toWire(s.Before), toWire(s.After), span(s.PauseFor), span(s.Settle), span(s.KeepOld),
 		span(s.ProgressDeadline), span(s.Deadline)})
 }
 
@@ -107,13 +121,14 @@ func (s *RedBlack) UnmarshalJSON(b []byte) error {
 	if err := strict(b, &w); err != nil {
 		return err
 	}
-	*s = RedBlack{w.Ready, w.Preview, time.Duration(w.PauseFor), time.Duration(w.Settle), time.Duration(w.KeepOld),
+	*s = RedBlack{w.Ready, w.Preview, w.Before.analysis(), w.After.analysis(), time.Duration(w.PauseFor), time.Duration(w.Settle), time.Duration(w.KeepOld),
 		time.Duration(w.ProgressDeadline), time.Duration(w.Deadline)}
 	return nil
 }
 
 func (s RedBlack) withDefaults() RedBlack {
 	s.Ready = s.Ready.or(Percent(100))
+	s.Before, s.After = s.Before.resolved(), s.After.resolved()
 	s.PauseFor = orSpan(s.PauseFor, 0)
 	s.Settle = orSpan(s.Settle, DefaultSettle)
 	s.KeepOld = orSpan(s.KeepOld, DefaultKeepOld)

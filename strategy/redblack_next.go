@@ -50,6 +50,13 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 		}
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(version)})
 	}
+	return s.arrive(t, n, v)
+}
+
+// arrive goes on when the traffic has been sent to v: it must come, stay, and
+// then the old version goes.
+func (s RedBlack) arrive(t *turn, n size, v Version) Decision {
+	version := v.ID
 	if v.ID == t.j.Baseline.Version && t.j.Settled.IsZero() {
 		if d, same := s.again(t, v); same {
 			return d
@@ -126,6 +133,11 @@ func (s RedBlack) prepare(t *turn, n size, v Version) (d Decision, ready bool) {
 			return d, false
 		}
 	}
+	if s.Before != nil {
+		if d, passed := t.analyse("before the switch", *s.Before, b.Version); !passed {
+			return d, false
+		}
+	}
 	if s.PauseFor > 0 {
 		return t.pause(PhasePause, s.PauseFor)
 	}
@@ -163,6 +175,11 @@ func (s RedBlack) arriving(t *turn, version, why string, until time.Time) Decisi
 
 // cleanup keeps the old versions for a while and then removes their pods.
 func (s RedBlack) cleanup(t *turn, n size, v Version) Decision {
+	if s.After != nil && t.j.Baseline.Version != v.ID {
+		if d, passed := t.analyse("after the switch", *s.After, t.j.Baseline.Version); !passed {
+			return d
+		}
+	}
 	kept := ""
 	if s.KeepOld == Forever && t.j.Baseline.Version != v.ID {
 		kept = t.j.Baseline.Version
@@ -172,7 +189,13 @@ func (s RedBlack) cleanup(t *turn, n size, v Version) Decision {
 		if d, over := s.keep(t, n, v); !over {
 			return d
 		}
+		if p := t.o.Preview; p != nil && len(normalised(p.Written)) > 0 && !p.to(To(v.ID)) {
+			return t.act(PhaseCleanup, Action{Op: OpRoute, Front: FrontPreview, Route: To(v.ID)})
+		}
 		for _, o := range old {
+			if p := t.o.Preview; p != nil && p.carries(o.ID) {
+				return t.wait(PhaseCleanup, time.Time{}, "addresses of %s are still behind the preview", o.ID)
+			}
 			if len(o.Referenced) == 0 {
 				return t.act(PhaseCleanup, Action{Op: OpScale, Version: o.ID, Replicas: 0})
 			}

@@ -91,6 +91,12 @@ func (t *turn) routeBack(base, v Version, floor int, deadline deadlines) (Decisi
 	need := floor
 	if !t.o.Traffic.Absent {
 		need = max(1, min(floor, serving(t.o)))
+		if own := t.o.Traffic.Ready(base.ID); own > 0 && !t.o.Traffic.Routes(AnyVersion) && base.ID != v.ID {
+			// It carries a part already: it must be no worse than the other side, or
+			// traffic would stay at a version that fails while a pod is replaced.
+			need = max(1, min(floor, serving(t.o)-own))
+			t.limits.Floor, t.limits.MinReady = need, need
+		}
 	}
 	front := t.o.Traffic
 	gone := v.ID == base.ID || v.Desired == 0 && v.Created == 0
@@ -114,6 +120,9 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 			return t.act(PhaseRestore, Action{Op: OpRoute, Front: FrontPreview, Route: route})
 		}
 	}
+	if d, gone := t.uncopy(base.ID, deadline); !gone {
+		return d
+	}
 	if v.ID != base.ID {
 		for _, front := range []*Traffic{&t.o.Traffic, t.o.Preview} {
 			if front != nil && front.carries(v.ID) && v.Desired > 0 {
@@ -133,6 +142,20 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 		return t.act(PhaseRestore, Action{Op: OpRoute, Route: route})
 	}
 	return t.end(t.j.Back.Outcome, true, t.j.Back.Reason)
+}
+
+// uncopy removes the pods of the copy of version.
+func (t *turn) uncopy(version string, deadline deadlines) (Decision, bool) {
+	c, _ := t.o.Version(CopyOf(version))
+	switch {
+	case c.Desired > 0 && t.o.Traffic.carries(c.ID):
+		return t.stuck(deadline, "addresses of "+c.ID+" are still behind the front"), false
+	case c.Desired > 0:
+		return t.act(PhaseRestore, Action{Op: OpScale, Version: c.ID, Replicas: 0}), false
+	case c.Created > 0:
+		return t.stuck(deadline, fmt.Sprintf("%d pods of %s are still going away", c.Created, c.ID)), false
+	}
+	return Decision{}, true
 }
 
 // remove goes back to nothing.

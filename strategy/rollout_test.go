@@ -19,6 +19,8 @@ type rollout struct {
 	t *testing.T
 	c *strategytest.Cluster
 	j strategy.Journal
+	// judge answers the strategy's questions.
+	judge strategy.Judge
 	// each is called before each step.
 	each func(r *rollout)
 }
@@ -48,7 +50,7 @@ func (r *rollout) step() strategy.Status {
 	if r.each != nil {
 		r.each(r)
 	}
-	j, st, err := strategy.Driver{Target: r.c}.Advance(context.Background(), r.j, r.c.Now())
+	j, st, err := strategy.Driver{Target: r.c, Judge: r.judge}.Advance(context.Background(), r.j, r.c.Now())
 	require.NoError(r.t, err)
 	r.j = j
 	if !st.Save && !st.Done {

@@ -15,10 +15,11 @@ const retryAfter = 2 * time.Second
 // journal goes on; Status.Until is when that makes sense at the latest. An error
 // that is not permanent has been waited on for a moment within the budget.
 func (d Driver) Poll(ctx context.Context, j Journal, budget time.Duration) (Journal, Status, error) {
+	long := ctx
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	for {
-		next, st, err := d.Advance(ctx, j, time.Now())
+		next, st, err := d.advance(ctx, long, j, time.Now())
 		if err != nil {
 			if ctx.Err() == nil && !permanent(err) {
 				pause(ctx, retryAfter)
@@ -42,10 +43,43 @@ func (d Driver) wait(ctx context.Context, st Status) bool {
 		inner, cancel = context.WithDeadline(ctx, st.Until)
 	}
 	defer cancel()
+	defer d.awake(&inner)()
 	if err := d.Target.Wait(inner, st.Seen); err != nil && inner.Err() == nil {
 		pause(inner, retryAfter)
 	}
-	return ctx.Err() == nil
+	return ctx.Err() == nil && !woken(d.Wake)
+}
+
+// awake makes ctx end when Wake is closed. The function that it returns ends the
+// goroutine and waits for it.
+func (d Driver) awake(ctx *context.Context) func() {
+	if d.Wake == nil {
+		return func() {}
+	}
+	inner, cancel := context.WithCancel(*ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-d.Wake:
+			cancel()
+		case <-inner.Done():
+		}
+	}()
+	*ctx = inner
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func woken(wake <-chan struct{}) bool {
+	select {
+	case <-wake: // never for nil
+		return true
+	default:
+		return false
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

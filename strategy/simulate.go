@@ -37,6 +37,8 @@ type Timeline struct {
 	LeastReady int
 	// Writes is the number of writes to the target.
 	Writes int
+	// Measurements is how often the Judge is asked; in a simulation it passes.
+	Measurements int
 }
 
 // Moment is the state at one time of a Timeline.
@@ -85,10 +87,13 @@ func Simulate(s Strategy, r Release, scene Scene) (Timeline, error) {
 			j.observe(m.observe())
 			m.apply(*d.Action)
 			line.Writes++
-		case m.wait(d.Until):
-		case j.Signals.Promote == nil && len(j.Pauses) > 0:
-			m.now = m.now.Add(scene.Decide)
+		case d.Ask != nil:
+			j.Stand.record(*d.Ask, Verdict{Judgement: Pass}, nil, m.now)
+			line.Measurements++
+		case d.Person && !m.now.Before(asked(j).Add(scene.Decide)):
 			j, _ = j.Signal(Signal{Kind: Promote, By: "simulation", At: m.now})
+		case d.Person && m.wait(earlier(d.Until, asked(j).Add(scene.Decide))):
+		case !d.Person && m.wait(d.Until):
 		default:
 			return line, fmt.Errorf("strategy %q: it waits for ever: %s", s.Kind(), d.Reason)
 		}
@@ -96,6 +101,11 @@ func Simulate(s Strategy, r Release, scene Scene) (Timeline, error) {
 		line.LeastReady = min(line.LeastReady, m.serving())
 	}
 	return line, errors.New("strategy: the simulation does not end")
+}
+
+// asked is when the pause began that waits for a person.
+func asked(j Journal) time.Time {
+	return j.Pauses[len(j.Pauses)-1].Since
 }
 
 // note adds a moment if something differs from the last one.

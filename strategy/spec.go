@@ -53,6 +53,10 @@ func Decode(spec Spec) (Strategy, error) {
 		return decode[Rolling](spec)
 	case RedBlack{}.Kind():
 		return decode[RedBlack](spec)
+	case Highlander{}.Kind():
+		return decode[Highlander](spec)
+	case Canary{}.Kind():
+		return decode[Canary](spec)
 	default:
 		return nil, &UnknownKindError{Kind: spec.Kind}
 	}

@@ -38,6 +38,8 @@ type Capabilities struct {
 	Route    bool `json:"route,omitempty"`    // OpRoute to one version at a time
 	Weights  bool `json:"weights,omitempty"`  // OpRoute to several versions by weight
 	Preview  bool `json:"preview,omitempty"`  // a second front for the version that is not live
+	Copies   bool `json:"copies,omitempty"`   // OpCopy: fresh pods of the old version, and a third share of the traffic for them
+	Judge    bool `json:"judge,omitempty"`    // the Driver has a Judge
 }
 
 // Capable is implemented by a Target that says what it can do. One that does not
@@ -80,6 +82,8 @@ func Supports(t Target, s Strategy) error {
 		{"switch of the traffic", have.Route, need.Route},
 		{"traffic weights", have.Weights, need.Weights},
 		{"preview front", have.Preview, need.Preview},
+		{"traffic for a third version beside the old and the new one", have.Copies, need.Copies},
+		{"judge for its analyses", have.Judge, need.Judge},
 	} {
 		if c.need && !c.have {
 			missing = append(missing, c.name)

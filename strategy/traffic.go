@@ -1,7 +1,9 @@
 package strategy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -104,6 +106,30 @@ func (t Traffic) Only(version string, ready int) (why string, ok bool) {
 	}
 	if n := t.Ready(version); n < ready {
 		return fmt.Sprintf("%d of %d addresses of %s are ready behind the front", n, ready, version), false
+	}
+	return "", true
+}
+
+// Leads reports whether the front truly leads where route says and nowhere else,
+// with at least so many ready addresses of each version as ready says, and if
+// not, why. AnyVersion in a route stands for every version that ready names.
+func (t Traffic) Leads(route []Share, ready map[string]int) (why string, ok bool) {
+	if !t.Accepted {
+		return "the platform has not accepted the route yet", false
+	}
+	if !t.to(route) {
+		return "the front has another route", false
+	}
+	want := Traffic{Written: route}
+	for _, e := range t.Endpoints {
+		if !want.Routes(e.Version) && e.Ready+e.NotReady > 0 {
+			return fmt.Sprintf("%d addresses of %s are still behind the front", e.Ready+e.NotReady, cmp.Or(e.Version, "an unknown workload")), false
+		}
+	}
+	for _, version := range slices.Sorted(maps.Keys(ready)) {
+		if n := t.Ready(version); n < ready[version] {
+			return fmt.Sprintf("%d of %d addresses of %s are ready behind the front", n, ready[version], version), false
+		}
 	}
 	return "", true
 }

@@ -39,6 +39,11 @@
 // Times are those of the processes that write. A soak may be cut short by as much as the clock that ends it is ahead of the
 // clock that began it, and by no more; a clock that steps back never adds to one.
 //
+// Evidence is signed, the ledger is not: it is as trustworthy as the store that it is in. Whoever may write there can claim
+// that a set was verified in test, but not that it has passed its tests or was approved.
+//
+// A ledger is read once by each process and kept in memory, in some hundreds of bytes for each record.
+//
 // # Errors
 //
 // [NotEligibleError] has the verdict, [BusyError] and [SupersededError] say what the queue of an environment has decided,

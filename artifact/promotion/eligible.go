@@ -204,7 +204,7 @@ func (q *question) anyOf(all [][]Reason) {
 }
 
 // from asks whether the set was verified good in another environment, and has soaked there. Signed statements of soak count
-// like the ledger's own time, but only where the set is good.
+// like the ledger's own time, but only where the set is good, and not for a time before it was demoted there.
 func (q *question) from(u Upstream) {
 	p := q.h.place(u.Environment)
 	if !p.good(q.id) {
@@ -217,7 +217,7 @@ func (q *question) from(u Upstream) {
 	}
 	soaked := p.soak(q.id, q.now)
 	for e := range q.whole {
-		if s, ok := e.Predicate().(evidence.Soak); ok && s.Environment == u.Environment && !s.Until.After(q.now) {
+		if s, ok := e.Predicate().(evidence.Soak); ok && s.Environment == u.Environment && !s.Until.After(q.now) && !s.Since.Before(p.lost[q.id]) {
 			if d := s.Until.Sub(s.Since); d > soaked || d >= u.Soak && u.Soak > 0 {
 				soaked = max(soaked, d)
 				q.used[e.Digest()] = true

@@ -25,8 +25,8 @@ type Entry struct {
 }
 
 // Enter starts a promotion that was requested, if it is its turn and its set is eligible. Then, and only then, the set may be
-// deployed: the record that it has started is written, its artifacts are where the environment finds them, and a
-// verification summary says why. A caller that dies in between calls again and gets the same answer.
+// deployed: the record that it has started is written, its artifacts are where the environment finds them, its soak is
+// attested, and a verification summary says why. A caller that dies in between calls again and gets the same answer.
 //
 // The error is a [*SupersededError] when the request was dismissed while it waited, and wraps [ErrUnknown] when there is no
 // such request or it has ended.
@@ -51,14 +51,70 @@ func (g *Gatekeeper) Enter(ctx context.Context, env, key string) (Entry, error) 
 	if err != nil || entry.Started == nil {
 		return entry, err
 	}
+	return g.complete(ctx, e, set, entry)
+}
+
+// Entered returns the entry of a promotion that has started, also when the set runs by now. It reports false if it has not
+// started, or has ended without success, and starts nothing.
+func (g *Gatekeeper) Entered(ctx context.Context, env, key string) (Entry, bool, error) {
+	e, err := g.Environment(env)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	records, err := g.ledger.Records(ctx)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	p := findPromotion(records, env, key)
+	if p.started == nil || p.end != nil && p.end.Event == Failed {
+		return Entry{}, false, nil
+	}
+	set, err := g.c.Store.GetSet(ctx, p.started.Set)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	entry, err := g.complete(ctx, e, set, Entry{Started: p.started, Verdict: entered(*p.started)})
+	return entry, err == nil, err
+}
+
+// complete does what belongs to an entry that is on record: it does nothing that is done.
+func (g *Gatekeeper) complete(ctx context.Context, e Environment, set artifact.Set, entry Entry) (Entry, error) {
+	var err error
 	if entry.Set, err = g.located(ctx, e, set); err != nil {
 		return Entry{}, err
 	}
 	if _, err := g.c.Store.PutSet(ctx, entry.Set); err != nil {
 		return Entry{}, err
 	}
+	if err := g.attestSoak(ctx, e, set, *entry.Started); err != nil {
+		return Entry{}, err
+	}
 	entry.Summary, err = g.Attest(ctx, set, g.summary(*entry.Started))
 	return entry, err
+}
+
+// attestSoak turns what the ledger knew of the set's soak, when it entered, into signed evidence.
+func (g *Gatekeeper) attestSoak(ctx context.Context, e Environment, set artifact.Set, started Record) error {
+	records, err := g.ledger.Records(ctx)
+	if err != nil {
+		return err
+	}
+	before := History{Records: records[:started.Seq-1]}
+	for _, u := range e.Rules.From {
+		since, until := before.place(u.Environment).longest(started.Set, started.At)
+		if !until.After(since) {
+			continue
+		}
+		if _, err := g.Attest(ctx, set, evidence.Soak{Environment: u.Environment, Since: since, Until: until}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entered is the verdict by which a promotion has started.
+func entered(started Record) Verdict {
+	return Verdict{Environment: started.Environment, Set: started.Set, At: started.At, Evidence: started.Evidence}
 }
 
 func (p promotionRecords) check(env, key string) error {
@@ -89,7 +145,7 @@ func (g *Gatekeeper) start(ctx context.Context, e Environment, set artifact.Set,
 		h := History{Records: records, Evidence: h.Evidence}
 		p := findPromotion(records, e.Name, request.Key)
 		if p.started != nil {
-			entry.Verdict = Verdict{Environment: e.Name, Set: request.Set, At: p.started.At, Evidence: p.started.Evidence}
+			entry.Verdict = entered(*p.started)
 			return *p.started, false, nil
 		}
 		if err := p.check(e.Name, request.Key); err != nil {

@@ -17,6 +17,14 @@ type Copier interface {
 	Copy(ctx context.Context, a artifact.Artifact, prefix string) (artifact.Artifact, error)
 }
 
+// CopierFunc is a function as a [Copier]; ociartifact.Client.CopyInto is one.
+type CopierFunc func(ctx context.Context, a artifact.Artifact, prefix string) (artifact.Artifact, error)
+
+// Copy implements [Copier].
+func (f CopierFunc) Copy(ctx context.Context, a artifact.Artifact, prefix string) (artifact.Artifact, error) {
+	return f(ctx, a, prefix)
+}
+
 // Config is what a [Gatekeeper] is made of.
 type Config struct {
 	// Application is whose sets these are; it names the ledger. Required, of the form of an environment's name.

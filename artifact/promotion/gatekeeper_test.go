@@ -22,7 +22,7 @@ func TestPromotionFromTestToProd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		g, w := keeper(t)
-		set := aSet(1)
+		set, soaks := aSet(1), 0
 		_, err := g.Register(ctx, set, "jenkins")
 		require.NoError(t, err)
 		require.NotNil(t, promote(t, g, "test", "t1", set, false).Started)
@@ -60,10 +60,15 @@ func TestPromotionFromTestToProd(t *testing.T) {
 		require.Empty(t, refused)
 		var vsa evidence.Summary
 		for _, v := range h.Evidence {
+			if p, ok := v.Predicate().(evidence.Soak); ok {
+				require.Equal(t, time.Hour, p.Until.Sub(p.Since))
+				soaks++
+			}
 			if p, ok := v.Predicate().(evidence.Summary); ok && v.Digest() == e.Summary {
 				vsa = p
 			}
 		}
+		require.Equal(t, 1, soaks)
 		require.Equal(t, "gennaker:shop/prod", vsa.ResourceURI)
 		require.Equal(t, evidence.Passed, vsa.Result)
 		require.Len(t, vsa.InputAttestations, 5)
@@ -79,6 +84,18 @@ func TestPromotionFromTestToProd(t *testing.T) {
 		require.ErrorIs(t, err, promotion.ErrNotRunning)
 		_, err = g.Enter(ctx, "prod", "p2")
 		require.ErrorIs(t, err, promotion.ErrUnknown)
+		in, ok, err := g.Entered(ctx, "prod", "p1")
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, e, promotion.Entry{Started: in.Started, Verdict: e.Verdict, Set: in.Set, Summary: in.Summary})
+		_, err = g.Request(ctx, promotion.Request{Key: "p2", Environment: "prod", Set: set, By: "dora"})
+		require.NoError(t, err)
+		_, ok, err = g.Entered(ctx, "prod", "p2")
+		require.NoError(t, err)
+		require.False(t, ok, "it may, and has not: to ask starts nothing")
+		records, err = g.Records(ctx)
+		require.NoError(t, err)
+		require.Equal(t, promotion.Requested, records[len(records)-1].Event)
 	})
 }
 

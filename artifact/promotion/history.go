@@ -47,14 +47,15 @@ type tenure struct {
 type place struct {
 	state   State
 	tenures []tenure
-	failed  map[artifact.Digest]Record // the sets that have failed, or were taken back, and not run well since
+	failed  map[artifact.Digest]Record    // the sets that have failed, or were taken back, and not run well since
+	lost    map[artifact.Digest]time.Time // when sets were demoted last
 }
 
 // State returns what runs in an environment.
 func (h History) State(env string) State { return h.place(env).state }
 
 func (h History) place(env string) *place {
-	p := &place{state: State{Environment: env}, failed: map[artifact.Digest]Record{}}
+	p := &place{state: State{Environment: env}, failed: map[artifact.Digest]Record{}, lost: map[artifact.Digest]time.Time{}}
 	for _, r := range h.Records {
 		if r.Environment == env {
 			p.take(r)
@@ -138,7 +139,7 @@ func (p *place) demote(set artifact.Digest, why Record) {
 			p.tenures[i].verified = time.Time{}
 		}
 	}
-	p.failed[set] = why
+	p.failed[set], p.lost[set] = why, why.At
 }
 
 // good reports whether the set was verified good here and has not been demoted since.
@@ -148,18 +149,25 @@ func (p *place) good(set artifact.Digest) bool {
 
 // soak returns for how long the set has run here at most, in one go, since it was verified.
 func (p *place) soak(set artifact.Digest, now time.Time) time.Duration {
-	var longest time.Duration
+	since, until := p.longest(set, now)
+	return until.Sub(since)
+}
+
+// longest returns the longest time in which the set has run here in one go since it was verified.
+func (p *place) longest(set artifact.Digest, now time.Time) (since, until time.Time) {
 	for _, t := range p.tenures {
 		if t.set != set || t.verified.IsZero() {
 			continue
 		}
-		until := now
+		end := now
 		if t.ended {
-			until = t.until
+			end = t.until
 		}
-		longest = max(longest, until.Sub(t.verified))
+		if end.Sub(t.verified) > until.Sub(since) {
+			since, until = t.verified, end
+		}
 	}
-	return longest
+	return since, until
 }
 
 // runs reports whether the set runs here and is verified, so that its soak grows.

@@ -52,6 +52,8 @@ func ConformanceCases() []Case {
 		{"apply/no change writes nothing", applyIdempotent},
 		{"apply/dropped field goes", applyDrops},
 		{"apply/optimistic lock", applyLocks},
+		{"apply/after an edit", applyAfterEdit},
+		{"write/immutable workloads", immutableWorkloads},
 		{"write/stale update conflicts", updateConflicts},
 		{"write/dry run", dryRun},
 		{"write/invalid objects", refusals},
@@ -89,6 +91,8 @@ func ConformanceCases() []Case {
 		{"crd/custom kind", customKind},
 		{"pod/eviction", eviction},
 		{"quota/pods", podQuota},
+		{"quota/stateful set", quotaOfStatefulSet},
+		{"namespace/service account", defaultAccount},
 	}
 	out := make([]Case, len(all))
 	for i, c := range all {

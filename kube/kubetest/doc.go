@@ -31,7 +31,8 @@
 // the end-to-end suite understands the same words.
 //
 // Faults are injected by Inject (errors, lost requests and replies, delay,
-// stale reads, watches that end), DropWatches and Forget. Requests is the log
+// stale reads, watches that end), DropWatches and Forget. Employ lets a second
+// field manager work beside the client. Requests is the log
 // of what clients did; Options.OnWrite sees every change of every object while
 // nothing else can happen, which is the place to check invariants.
 //
@@ -62,8 +63,9 @@
 //
 // Conformance passes on both. Beyond it, these are known:
 //
-//   - Authentication and authorization: everybody may do everything. Admission
-//     webhooks, policies, LimitRanges and quotas other than pods do not run.
+//   - Authentication and authorization: everybody may do everything; a Fault
+//     with code 403 and the API server's words stands for RBAC. Webhook
+//     configurations are kept and call nobody. Policies, LimitRanges and quotas other than pods do not run.
 //   - Validation covers what release tooling meets: names, labels, selectors,
 //     containers, strategies, ports, immutable fields. Schemas of custom
 //     kinds are not enforced, their unknown fields are kept, and lists in them
@@ -79,6 +81,8 @@
 //   - The scheduler knows node selectors, cordons, and cpu, memory and pod
 //     capacity; not affinity, taints, priorities or spreading.
 //   - EndpointSlices are IPv4. CronJobs start nothing. Leases do not expire.
+//   - HorizontalPodAutoscalers do nothing without Options.HPA; a genuine one
+//     keeps to its minimum and maximum without metrics, too.
 //   - Nodes do not fail. Volumes bind at once.
 //   - OpenAPI v3 lists operations without schemas: kubectl get, apply, delete,
 //     rollout and logs work, kubectl explain does not.

@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// bookmarkEvery is how often a watch that allows bookmarks gets one.
+// bookmarkEvery is how often a watch that allows bookmarks gets one, if anything
+// has changed.
 const bookmarkEvery = time.Minute
 
 // watcher follows one kind for one client.
@@ -26,6 +27,7 @@ type watcher struct {
 	initial   bool // send what exists first
 	mark      bool // and a bookmark after it
 	bookmarks bool
+	marked    int64 // the resourceVersion of the last bookmark
 	lifetime  time.Duration
 }
 
@@ -128,7 +130,7 @@ func (w *watcher) next(bookmark bool) (batch []byte, wake <-chan struct{}, ok bo
 		w.change(&buf, ch)
 	}
 	w.rv = max(w.rv, s.rv)
-	if bookmark {
+	if bookmark && w.rv > w.marked { // days in which nothing happens cost nothing
 		w.bookmark(&buf, false)
 	}
 	return buf.Bytes(), s.changed, true
@@ -161,6 +163,7 @@ func (w *watcher) event(buf *bytes.Buffer, kind watch.EventType, e *entry) {
 }
 
 func (w *watcher) bookmark(buf *bytes.Buffer, initial bool) {
+	w.marked = w.rv
 	meta := map[string]any{"resourceVersion": strconv.FormatInt(w.rv, 10)}
 	if w.cl.res.typed && w.cl.res.gvk.Group == "" {
 		meta["creationTimestamp"] = nil

@@ -78,7 +78,8 @@ func (w *world) need(s strategy.Needy) {
 	w.t.Helper()
 	if c, ok := w.Target.(strategy.Capable); ok {
 		have, need := c.Can(), s.Needs()
-		if need.Native && !have.Native || need.Versions && !have.Versions || need.Route && !have.Route || need.Preview && !have.Preview {
+		if need.Native && !have.Native || need.Versions && !have.Versions || need.Route && !have.Route || need.Preview && !have.Preview ||
+			need.Weights && !have.Weights || need.Copies && !have.Copies {
 			w.t.Skip("the target says that it cannot do this")
 		}
 	}
@@ -125,6 +126,9 @@ func stamp(o strategy.Observation, a strategy.Action) (strategy.Stamp, bool) {
 		return o.Traffic.Stamp, true
 	case strategy.OpUpdate:
 		return o.Native.Stamp, true
+	case strategy.OpCopy:
+		v, ok := o.Version(strategy.CopyOf(a.Version))
+		return v.Stamp, ok
 	default:
 		v, ok := o.Version(a.Version)
 		return v.Stamp, ok

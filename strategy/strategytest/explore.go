@@ -21,8 +21,12 @@ type Scenario struct {
 	Cluster func() *Cluster
 	// Outcome is how the rollout ends if nothing disturbs it; empty means Succeeded.
 	Outcome strategy.Outcome
+	// Judge is that of the driver; nil is one that always passes.
+	Judge strategy.Judge
 	// Decode is that of the driver; nil means strategy.Decode.
 	Decode func(strategy.Spec) (strategy.Strategy, error)
+	// Sample makes only every n-th of the disturbed runs. Zero means all.
+	Sample int
 }
 
 // Explore runs the scenario once undisturbed and then once for each crash point
@@ -45,7 +49,10 @@ func Explore(t testing.TB, s Scenario) int {
 		t.Fatalf("undisturbed: %v\n%s", err, plain.trace())
 	}
 	runs, failed := 1, 0
-	for _, d := range disturbances(plain.steps, plain.cluster.calls()) {
+	for i, d := range disturbances(plain.steps, plain.cluster.calls()) {
+		if i%max(1, s.Sample) != 0 {
+			continue
+		}
 		r := s.play(d)
 		runs++
 		err := r.verdict(s, d)
@@ -129,7 +136,10 @@ func (s Scenario) play(d disturbance) *run {
 		return r
 	}
 	r.saved = r.journal
-	driver := strategy.Driver{Target: witness{c, r}, Decode: pure(s.Decode, r)}
+	driver := strategy.Driver{Target: witness{c, r}, Judge: s.Judge, Decode: pure(s.Decode, r, d.crash == 0)}
+	if s.Judge == nil {
+		driver.Judge = Always(strategy.Pass)
+	}
 	var resume time.Time
 	for ; r.steps < maxSteps; r.steps++ {
 		now := c.Now()

@@ -73,6 +73,10 @@ func (c *Cluster) judge(a strategy.Action, changed bool) {
 		if a.Replicas >= len(c.alive(a.Version)) || c.log.floor == 0 {
 			return
 		}
+		if c.pooled() {
+			c.judgePool(a)
+			return
+		}
 		for _, f := range []*front{&c.live, &c.preview} {
 			if routed(f.written, a.Version) || routed(c.inForce(f), a.Version) || routed(f.next, a.Version) {
 				c.violate("%s: it carries traffic", a)
@@ -81,17 +85,35 @@ func (c *Cluster) judge(a strategy.Action, changed bool) {
 		if w := c.workload(a.Version); len(w.references) > 0 {
 			c.violate("%s: it is referenced by %s", a, w.references[0])
 		}
-		if c.opts.Worker {
-			rest := 0
-			for _, w := range c.versions {
-				if w.id != a.Version {
-					rest += c.ready(w.id)
-				}
-			}
-			if rest < c.log.floor {
-				c.violate("%s: %d ready pods remain, the floor is %d", a, rest, c.log.floor)
+	}
+}
+
+// pooled reports whether the pods of all versions are alike to the traffic: the
+// live front takes every pod, or is about to, or there is none.
+func (c *Cluster) pooled() bool {
+	w := c.live.written
+	return c.opts.Worker || len(w) == 1 && w[0].Version == strategy.AnyVersion
+}
+
+// judgePool looks at pods that are about to be removed from a pool. Pods that
+// ail may have been lost since it was decided.
+func (c *Cluster) judgePool(a strategy.Action) {
+	rest := 0
+	for _, w := range c.versions {
+		if _, ails := c.faults[w.id]; ails {
+			return
+		}
+		n := c.ready(w.id)
+		if w.id == a.Version {
+			n = min(n, a.Replicas)
+			if pinned := len(c.live.force) == 1 && c.live.force[0].Version == w.id; pinned && n == 0 {
+				c.violate("%s: some still send their traffic to it alone", a)
 			}
 		}
+		rest += n
+	}
+	if rest < c.log.floor {
+		c.violate("%s: %d ready pods remain, the floor is %d", a, rest, c.log.floor)
 	}
 }
 

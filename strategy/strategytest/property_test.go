@@ -21,6 +21,9 @@ func seconds(t *rapid.T, name string, from, to int) time.Duration {
 func anyStrategy(t *rapid.T) (strategy.Strategy, bool) {
 	deadline := seconds(t, "progress deadline", 60, 300)
 	settle := rapid.SampledFrom([]time.Duration{0, strategy.Immediately, time.Second, 7 * time.Second}).Draw(t, "settle")
+	if rapid.IntRange(0, 2).Draw(t, "canary") == 0 {
+		return anyCanary(t, deadline, settle), false
+	}
 	if rapid.Bool().Draw(t, "rolling") {
 		s := strategy.Rolling{ProgressDeadline: deadline, Settle: settle}
 		s.MaxSurge = rapid.SampledFrom([]strategy.Amount{{}, strategy.Pods(0), strategy.Pods(2), strategy.Percent(50)}).Draw(t, "surge")
@@ -36,6 +39,45 @@ func anyStrategy(t *rapid.T) (strategy.Strategy, bool) {
 	s.PauseFor = rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Second}).Draw(t, "pause")
 	s.Preview = rapid.Bool().Draw(t, "preview")
 	return s, false
+}
+
+func anyCanary(t *rapid.T, deadline, settle time.Duration) strategy.Canary {
+	s := strategy.Canary{ProgressDeadline: deadline, Settle: settle, ByReplicas: rapid.Bool().Draw(t, "by replicas")}
+	analysis := func(name string) *strategy.Analysis {
+		if !rapid.Bool().Draw(t, name) {
+			return nil
+		}
+		return &strategy.Analysis{Interval: seconds(t, "interval", 1, 30), Count: rapid.IntRange(0, 4).Draw(t, "count"),
+			FailureLimit: rapid.IntRange(-1, 2).Draw(t, "failures"), NoDataLimit: rapid.IntRange(0, 2).Draw(t, "without data"),
+			Undecided: rapid.SampledFrom([]time.Duration{0, 30 * time.Second}).Draw(t, "undecided")}
+	}
+	s.Analysis = analysis("background")
+	if !s.ByReplicas {
+		s.Compare = rapid.Bool().Draw(t, "compare")
+		s.KeepOld = rapid.SampledFrom([]time.Duration{0, strategy.Immediately, strategy.Forever, 20 * time.Second}).Draw(t, "keep")
+	} else {
+		s.MaxSurge = rapid.SampledFrom([]strategy.Amount{{}, strategy.Pods(2), strategy.Percent(50)}).Draw(t, "surge")
+	}
+	weight := 0
+	for range rapid.IntRange(1, 3).Draw(t, "steps") {
+		weight = rapid.IntRange(weight, 50).Draw(t, "weight")
+		s.Steps = append(s.Steps, strategy.Step{Weight: weight, Analysis: analysis("analysis"),
+			Pause: rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(t, "pause")})
+	}
+	return s
+}
+
+// anyJudge gives random verdicts and errors, most of them good.
+func anyJudge(t *rapid.T) strategy.Judge {
+	return strategy.JudgeFunc(func(context.Context, strategy.Question) (strategy.Verdict, error) {
+		switch n := rapid.IntRange(0, 20).Draw(t, "verdict"); n {
+		case 0, 1:
+			return strategy.Verdict{}, errors.New("no route to host")
+		case 2, 3, 4, 5:
+			return strategy.Verdict{Judgement: []strategy.Judgement{strategy.Fail, strategy.NoData, strategy.Inconclusive, strategy.Cancelled}[n-2]}, nil
+		}
+		return strategy.Verdict{Judgement: strategy.Pass}, nil
+	})
 }
 
 func anyFault(t *rapid.T) strategytest.Fault {
@@ -111,7 +153,7 @@ func floorOf(s strategy.Strategy, before, replicas int) floors {
 
 func playAny(t *rapid.T, c *strategytest.Cluster, s strategy.Strategy, j strategy.Journal) strategy.Journal {
 	saved := j
-	d := strategy.Driver{Target: c}
+	d := strategy.Driver{Target: c, Judge: anyJudge(t)}
 	disturbed := rapid.IntRange(0, 60).Draw(t, "disturbed steps")
 	for step := range 3000 {
 		if step < disturbed {

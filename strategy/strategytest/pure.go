@@ -9,14 +9,27 @@ import (
 	"github.com/gennaker/gennaker/strategy"
 )
 
-// pure wraps the strategies that decode returns, to see that Next is pure.
-func pure(decode func(strategy.Spec) (strategy.Strategy, error), r *run) func(strategy.Spec) (strategy.Strategy, error) {
+// pure wraps the strategy that decode returns, to see that Next is pure if look
+// is set. All rollouts of a run have one strategy, which is decoded once.
+func pure(decode func(strategy.Spec) (strategy.Strategy, error), r *run, look bool) func(strategy.Spec) (strategy.Strategy, error) {
 	if decode == nil {
 		decode = strategy.Decode
 	}
+	var known strategy.Strategy
 	return func(spec strategy.Spec) (strategy.Strategy, error) {
+		if known != nil {
+			return known, nil
+		}
 		s, err := decode(spec)
-		return &purity{s, r}, err
+		switch {
+		case err != nil:
+			return nil, err
+		case look:
+			known = &purity{s, r}
+		default:
+			known = s
+		}
+		return known, nil
 	}
 }
 

@@ -16,6 +16,7 @@ func (c *Cluster) Can() strategy.Capabilities {
 	return strategy.Capabilities{
 		Native: c.opts.Native, Versions: !c.opts.Native, Route: !c.opts.Worker,
 		Weights: !c.opts.Worker, Preview: c.opts.Preview,
+		Copies: !c.opts.Worker && !c.opts.Native, Judge: true,
 	}
 }
 
@@ -115,12 +116,15 @@ func (r refusal) Permanent() bool { return true }
 func (c *Cluster) perform(a strategy.Action) error {
 	changes := !c.look().Satisfies(a)
 	c.judge(a, changes)
-	if _, known := c.look().Version(a.Version); a.Op == strategy.OpScale && !known {
+	if _, known := c.look().Version(a.Version); (a.Op == strategy.OpScale || a.Op == strategy.OpCopy) && !known {
 		return refusal("there is no version " + a.Version)
 	}
 	switch {
 	case a.Op == strategy.OpCreate && !c.opts.Native, a.Op == strategy.OpScale && !c.opts.Native:
 		w := c.workload(a.Version)
+		w.desired, w.stamp = a.Replicas, a.Stamp
+	case a.Op == strategy.OpCopy && !c.opts.Native:
+		w := c.workload(strategy.CopyOf(a.Version))
 		w.desired, w.stamp = a.Replicas, a.Stamp
 	case a.Op == strategy.OpScale && a.Version == c.native.version:
 		c.native.desired, c.workload(a.Version).stamp = a.Replicas, a.Stamp
@@ -224,6 +228,9 @@ func (c *Cluster) version(w *workload) strategy.Version {
 
 func (c *Cluster) traffic(f *front) strategy.Traffic {
 	t := strategy.Traffic{Written: f.written, Accepted: true, Stamp: f.stamp}
+	if !f.doneAt.IsZero() && (len(f.written) > 1 || routed(f.written, strategy.AnyVersion)) {
+		t.Accepted = false // the addresses do not tell whether a mixed route is in force
+	}
 	for _, w := range c.versions {
 		if !routed(c.inForce(f), w.id) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gennaker/gennaker/strategy"
 )
@@ -40,6 +41,11 @@ func (r *run) arrived(s Scenario) error {
 	v, _ := o.Version(s.Release.Version)
 	if n := max(s.Release.Replicas, floor(r.before)); v.Ready < n && !v.Autoscaled && r.before.Native == nil {
 		return fmt.Errorf("%d pods of %s are ready, want %d", v.Ready, v.ID, n)
+	}
+	for _, other := range o.Versions {
+		if strings.HasSuffix(other.ID, strategy.CopyOf("")) && other.Desired > 0 {
+			return fmt.Errorf("%d pods of %s are left", other.Desired, other.ID)
+		}
 	}
 	if o.Traffic.Absent {
 		return nil

@@ -44,8 +44,15 @@ type Systems struct {
 // Namespaces are where the shop runs; they must exist.
 var Namespaces = []string{"shop-test", "shop-prod"}
 
-// Release defines the pipeline.
-func Release(sys Systems, toProd strategy.Strategy) (*pipeline.Pipeline[Commit, stage.Release], error) {
+// Parts are what a release of the shop is made of.
+type Parts struct {
+	Build      stage.Builder[Commit, jenkins.Handle]
+	Test, Prod kube.App
+	Smoke      stage.Verifier // of test
+}
+
+// Assemble makes the parts, and reports everything that is wrong with the systems.
+func Assemble(sys Systems) (Parts, error) {
 	build, err1 := jenkins.NewJob(sys.Jenkins, sys.Job, parameters, jenkins.JobOptions{
 		Images: []jenkins.Image{{Path: "image.json"}},
 		Grace:  sys.Grace,
@@ -53,9 +60,18 @@ func Release(sys Systems, toProd strategy.Strategy) (*pipeline.Pipeline[Commit, 
 	cluster, err2 := kube.Connect(sys.Kube, nil)
 	smoke, err3 := smokeTest(sys.Kube)
 	if err := errors.Join(err1, err2, err3); err != nil {
+		return Parts{}, err
+	}
+	return Parts{build, app(cluster, "test"), app(cluster, "prod"), smoke}, nil
+}
+
+// Release defines the pipeline.
+func Release(sys Systems, toProd strategy.Strategy) (*pipeline.Pipeline[Commit, stage.Release], error) {
+	parts, err := Assemble(sys)
+	if err != nil {
 		return nil, err
 	}
-	test, prod := app(cluster, "test"), app(cluster, "prod")
+	build, test, prod, smoke := parts.Build, parts.Test, parts.Prod, parts.Smoke
 	return pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[Commit]) pipeline.Ref[stage.Release] {
 		image := stage.Build(b, "build", build, in, stage.Timeout(time.Hour))
 		inTest := stage.Deploy(b, "test", test, image, strategy.Rolling{Settle: sys.Settle, ProgressDeadline: 2 * time.Minute})

@@ -1,0 +1,27 @@
+package kube
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// lossy says why a rolling update of the workload will lose requests, "" if that
+// is not known. A pod that is told to end is still sent connections until every
+// proxy has heard of it, so it must go on serving for a moment: with a preStop
+// hook, or by itself, which cannot be seen from here. Red/black loses nothing on
+// new connections even then, because the traffic has left before the pods end.
+func (r *rendered) lossy() string {
+	if len(r.fronts) == 0 {
+		return ""
+	}
+	for _, spec := range podSpecs(r.workload) {
+		for _, c := range items(spec, "containers") {
+			_, hook, _ := unstructured.NestedFieldNoCopy(c, "lifecycle", "preStop")
+			if len(items(c, "ports")) > 0 && !hook {
+				return fmt.Sprintf("container %q has no preStop hook: unless it serves on for a moment after SIGTERM by itself, a rolling update loses requests; add lifecycle.preStop.sleep, or use strategy.RedBlack", str(c, "name"))
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,52 @@
+package kube
+
+import (
+	"errors"
+
+	"github.com/gennaker/gennaker/pipeline"
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// Hears implements stage.Hearer: a release can be told the signals of package
+// strategy while it runs.
+func (a App) Hears(say string) error { return stage.Signals(say) }
+
+// Supports implements stage.Supporter: it refuses a strategy that needs more than
+// the App's Router and Judge can do.
+func (a App) Supports(s strategy.Strategy) error {
+	if s == nil {
+		return errors.New("no strategy")
+	}
+	return strategy.Supports(&target{app: a}, s)
+}
+
+// hear takes in what the release has been told since it listened last, and
+// reports whether there was anything. Abort and rollback turn it round wherever
+// it is.
+func (rel *release) hear(told []pipeline.Told) bool {
+	h := rel.h
+	heard := false
+	for _, say := range told {
+		if say.N <= h.Heard {
+			continue
+		}
+		h.Heard, heard = say.N, true
+		if h.Phase == Restoring || h.Phase == Done {
+			continue // it is on its way back, or over: nothing outranks that
+		}
+		s := strategy.Signal{Kind: strategy.SignalKind(say.Say), By: say.Actor, Reason: say.Reason, At: say.At}
+		back := s.Kind == strategy.Abort || s.Kind == strategy.Rollback
+		if back && h.Journal.Outcome == strategy.Succeeded {
+			s.Kind = strategy.Rollback // it reopens a rollout that has succeeded
+		}
+		j, err := h.Journal.Signal(s)
+		if err != nil {
+			continue // Hears has refused it before
+		}
+		if h.Journal = j; back {
+			h.enter(Restoring)
+		}
+	}
+	return heard
+}

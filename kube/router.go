@@ -1,0 +1,180 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// Router says by what the traffic of an App is split by weight: an [HTTPRoute] or
+// an [Ingress]. It must lead to one of the App's Services.
+//
+// That Service leads to the version that serves. While the traffic is split, the
+// Services NAME-canary and, if the strategy compares, NAME-baseline lead to the
+// others, and the router has weights for each. Afterwards the Service leads to
+// the version that has won, the router is as it was before, and the other
+// Services are gone. Clients that use the Service itself do not see the split.
+type Router interface {
+	// resource is where the object is served that the router writes.
+	resource() schema.GroupVersionResource
+	// entry is the user's object, which leads to a front.
+	entry(a App) Object
+	// copies reports whether a third version can have a share.
+	copies() bool
+	// check refuses an entry that cannot be split.
+	check(entry *unstructured.Unstructured, fronts []front) error
+	// read returns the weights that are written, by Service; nil if all traffic
+	// goes to the front.
+	read(in routing) routed
+	// write asks for weights by Service, or for all to the front if there is none.
+	write(ctx context.Context, t *target, in routing, weights []weight, stamp strategy.Stamp) error
+	// clean removes what is left when the traffic has long gone to the front alone.
+	clean(ctx context.Context, a App) error
+}
+
+// routing is what a router works on.
+type routing struct {
+	app     App
+	front   string                       // the Service that the entry leads to
+	objects []*unstructured.Unstructured // of the router's resource
+	whole   []int64                      // weights of the front in the entry's rules, as they were; negative if there was none
+}
+
+func (in routing) find(name string) *unstructured.Unstructured { return find(in.objects, name) }
+
+// weight is the share of one Service.
+type weight struct {
+	service string
+	percent int
+}
+
+// routed is what a router has been asked to do.
+type routed struct {
+	weights  []weight // nil if all goes to the front
+	uneven   bool     // its rules do not agree
+	accepted bool     // by every parent, at the generation that is written
+	stamp    strategy.Stamp
+}
+
+// The Services of a split.
+const (
+	canaryTrack   = "-canary"
+	baselineTrack = "-baseline"
+)
+
+// track is the Service that leads to a version while the traffic is split.
+func (t *target) track(frontName, version string) string {
+	if version == t.r.version {
+		return frontName + canaryTrack
+	}
+	return frontName + baselineTrack
+}
+
+// isTrack reports whether a Service is one of a split.
+func (v *view) isTrack(s *unstructured.Unstructured) bool {
+	if v.app.Router == nil || s.GetLabels()[LabelApp] != v.app.Name {
+		return false
+	}
+	return slices.ContainsFunc(v.r.fronts, func(f front) bool {
+		return s.GetName() == f.Object.Name+canaryTrack || s.GetName() == f.Object.Name+baselineTrack
+	})
+}
+
+// watchRoutes makes the session watch what the App's router writes.
+func (s *session) watchRoutes(a App) {
+	if a.Router == nil {
+		return
+	}
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	if s.routes == nil && !s.closed {
+		s.routes = s.cluster.hold(a.Router.resource(), a.Namespace, selection{})
+	}
+}
+
+// surveyRouter finds out whether the router's entry can be split, and records how
+// it is.
+func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
+	if a.Router == nil || len(r.fronts) == 0 {
+		return nil
+	}
+	o := a.Router.entry(a)
+	live, err := a.Cluster.get(ctx, o)
+	if err != nil {
+		return err
+	}
+	for _, u := range slices.Concat(r.before, r.after) {
+		if objectOf(u).is(o.gvk().Group, o.Kind) && u.GetName() == o.Name {
+			live = u // what the release makes of it counts
+		}
+	}
+	if live == nil {
+		return fmt.Errorf("%s: %w: App.Router names it, but it is neither in the manifests nor in the cluster", o, ErrInvalid)
+	}
+	if err := a.Router.check(live, r.fronts); err != nil {
+		return err
+	}
+	if o.Kind == "HTTPRoute" {
+		h.Whole = wholeWeights(live, frontOf(live, r.fronts))
+	}
+	return nil
+}
+
+// routing collects what the router works on.
+func (v *view) routing() routing {
+	in := routing{app: v.app, objects: v.routes, whole: v.h.Whole}
+	in.front = v.r.fronts[0].Object.Name
+	if entry := in.find(v.app.Router.entry(v.app).Name); entry != nil {
+		if name := frontOf(entry, v.r.fronts); name != "" {
+			in.front = name
+		}
+	}
+	return in
+}
+
+// split refines what the Services say by what the router does.
+func (v *view) split(t strategy.Traffic) strategy.Traffic {
+	if v.app.Router == nil || t.Absent || v.routes == nil {
+		return t
+	}
+	got := v.app.Router.read(v.routing())
+	if got.stamp.Key == v.h.Key && (t.Stamp.Key != v.h.Key || got.stamp.Step > t.Stamp.Step) {
+		t.Stamp = got.stamp
+	}
+	t.Accepted = t.Accepted && got.accepted
+	if len(got.weights) == 0 && !got.uneven {
+		return t
+	}
+	t.Written, t.Endpoints = nil, nil
+	if got.uneven {
+		t.Written = []strategy.Share{{Version: strategy.AnyVersion, Weight: 1}, {Version: "uneven", Weight: 1}}
+	}
+	byVersion := map[string]*strategy.Endpoints{}
+	for _, w := range got.weights {
+		svc := find(v.services, w.service)
+		if svc == nil || w.percent == 0 {
+			t.Accepted = t.Accepted && svc != nil
+			continue
+		}
+		for _, s := range v.written(svc) {
+			t.Written = append(t.Written, strategy.Share{Version: s.Version, Weight: w.percent})
+		}
+		for _, e := range merge(v.reach(svc)) {
+			if had := byVersion[e.Version]; had != nil {
+				had.Ready, had.NotReady = had.Ready+e.Ready, had.NotReady+e.NotReady
+				continue
+			}
+			byVersion[e.Version] = &e
+			t.Endpoints = append(t.Endpoints, e)
+		}
+	}
+	for i, e := range t.Endpoints {
+		t.Endpoints[i] = *byVersion[e.Version]
+	}
+	return t
+}

@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+)
+
+// lockDoc is the document of one limit or mutex: those who are admitted and those
+// who wait, in the order in which they came. It is changed by compare-and-set only,
+// so a place is never given twice.
+type lockDoc struct {
+	Format    int      `json:"format"`
+	MinReader int      `json:"minReader"`
+	Name      string   `json:"name"`
+	Rev       uint64   `json:"rev"`
+	Tickets   []ticket `json:"tickets,omitempty"`
+}
+
+// ticket is one place, or the wish for one.
+type ticket struct {
+	ID        string `json:"id"` // of the wish, unique for ever
+	Execution string `json:"execution"`
+	Max       int    `json:"max"`
+	Held      bool   `json:"held,omitempty"`
+	By        string `json:"by,omitempty"` // the execution that supersedes it
+}
+
+const lockPrefix = "m/"
+
+// lockKey is the key of a lock's document. Names may have any bytes.
+func lockKey(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return lockPrefix + hex.EncodeToString(sum[:16])
+}
+
+func decodeLock(name string, item Item) (*lockDoc, error) {
+	d := &lockDoc{}
+	if err := json.Unmarshal(item.Value, d); err != nil || d.Name != name {
+		return nil, &RecordError{Key: item.Key, Err: ErrCorrupt, Problem: "does not count " + name + "; delete it when nothing of that is under way"}
+	}
+	if d.MinReader > recordFormat {
+		return nil, &RecordError{Key: item.Key, Err: ErrParked, Problem: "was written by a newer program"}
+	}
+	return d, nil
+}
+
+// placing is what a document says about a ticket.
+type placing struct {
+	state  lockState // wanted if it is not there
+	place  int
+	behind string
+	by     string // the execution that supersedes it
+}
+
+func (d *lockDoc) find(id string) int {
+	return slices.IndexFunc(d.Tickets, func(t ticket) bool { return t.ID == id })
+}
+
+func (d *lockDoc) placing(id string) placing {
+	k := d.find(id)
+	if k < 0 {
+		return placing{state: lockWanted}
+	}
+	p := placing{state: lockQueued, place: 1, by: d.Tickets[k].By}
+	if d.Tickets[k].Held {
+		p.state, p.place = lockHeld, 0
+		return p
+	}
+	for _, t := range d.Tickets[:k] {
+		switch {
+		case t.Held && p.place == 1:
+			p.behind = t.Execution
+		case !t.Held && t.By == "":
+			p.place++
+			p.behind = t.Execution
+		}
+	}
+	return p
+}
+
+// acquire adds a ticket, unless it is there or the policy refuses it, and reports
+// whether the document has changed.
+func (d *lockDoc) acquire(execution string, l *lockRec) bool {
+	if d.find(l.Ticket) >= 0 {
+		return false
+	}
+	full := d.held() >= l.Max || slices.ContainsFunc(d.Tickets, func(t ticket) bool { return !t.Held && t.By == "" })
+	if full && l.Policy == Reject {
+		return false
+	}
+	if full && l.Policy == NewestWins {
+		for k := range d.Tickets {
+			if t := &d.Tickets[k]; t.By == "" && (!t.Held || l.CancelRunning) {
+				t.By = execution
+			}
+		}
+	}
+	d.Tickets = append(d.Tickets, ticket{ID: l.Ticket, Execution: execution, Max: l.Max})
+	d.grant()
+	return true
+}
+
+func (d *lockDoc) held() int {
+	n := 0
+	for _, t := range d.Tickets {
+		if t.Held {
+			n++
+		}
+	}
+	return n
+}
+
+// grant admits those whose turn it is and returns their executions.
+func (d *lockDoc) grant() (granted []string) {
+	held := d.held()
+	for k := range d.Tickets {
+		t := &d.Tickets[k]
+		if t.Held || t.By != "" {
+			continue
+		}
+		if held >= t.Max {
+			break
+		}
+		t.Held = true
+		held++
+		granted = append(granted, t.Execution)
+	}
+	return granted
+}
+
+// release removes tickets and returns the executions that are admitted thereby.
+func (d *lockDoc) release(gone func(ticket) bool) (granted []string, changed bool) {
+	n := len(d.Tickets)
+	d.Tickets = slices.DeleteFunc(d.Tickets, gone)
+	if len(d.Tickets) == n {
+		return nil, false
+	}
+	return d.grant(), true
+}

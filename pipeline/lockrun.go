@@ -1,0 +1,266 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// workLocks has places asked for and given back as the record wants.
+func (x *execution) workLocks() {
+	look := time.Since(x.looked) >= lookAtLocks
+	for _, l := range x.m.r.wants() {
+		if slices.Contains(x.locking, l.Ticket) || l.State == lockQueued && !look {
+			continue
+		}
+		x.locking = append(x.locking, l.Ticket)
+		lock := *l
+		ctx := x.e.calls
+		x.e.turns.add()
+		go func() {
+			defer x.e.turns.done()
+			a, err := x.e.settleLock(ctx, x.id, &lock)
+			x.post(input{kind: inLock, name: lock.Ticket, lock: a, err: err})
+		}()
+	}
+	if look {
+		x.looked = time.Now()
+	}
+}
+
+// takeLock notes that a lock has been looked at, or is to be looked at again.
+func (x *execution) takeLock(in *input) {
+	switch in.kind {
+	case inNudge:
+		x.looked = time.Time{}
+	case inLock:
+		x.locking = slices.DeleteFunc(x.locking, func(t string) bool { return t == in.name })
+	}
+}
+
+// settleLock asks for the place or gives it back, again and again while the store
+// is in trouble.
+func (e *Embedded) settleLock(ctx context.Context, id string, l *lockRec) (lockAnswer, error) {
+	for try := 0; ; try++ {
+		var a lockAnswer
+		var err error
+		if l.State == lockReleasing {
+			a, err = e.giveBack(ctx, l)
+		} else {
+			a, err = e.askFor(ctx, id, l)
+		}
+		if err == nil || ctx.Err() != nil {
+			return a, err
+		}
+		select {
+		case <-time.After(spread(min(50*time.Millisecond<<min(try, 10), 10*time.Second), id)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lockDocument reads the document of a lock, which may not exist yet.
+func (e *Embedded) lockDocument(ctx context.Context, name string) (*lockDoc, Version, error) {
+	item, err := e.store.Get(ctx, lockKey(name))
+	if errors.Is(err, ErrNotFound) {
+		return &lockDoc{Format: recordFormat, MinReader: recordFormat, Name: name}, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", name, err)
+	}
+	d, err := decodeLock(name, item)
+	return d, item.Version, err
+}
+
+func (e *Embedded) putLock(ctx context.Context, d *lockDoc, want Version) error {
+	d.Rev++
+	_, err := e.store.Put(ctx, lockKey(d.Name), mustJSON(d), want)
+	return err
+}
+
+// askFor asks for a place. It may be asked for any number of times: the ticket is
+// the same. What is in the way and belongs to nobody is removed.
+func (e *Embedded) askFor(ctx context.Context, id string, l *lockRec) (lockAnswer, error) {
+	for ctx.Err() == nil {
+		d, version, err := e.lockDocument(ctx, l.Name)
+		if err != nil {
+			return lockAnswer{}, err
+		}
+		granted, purged, err := e.purge(ctx, d, l.Ticket)
+		if err != nil {
+			return lockAnswer{}, err
+		}
+		if d.acquire(id, l) || purged {
+			err := e.putLock(ctx, d, version)
+			if errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
+				continue // what is there now decides
+			}
+			if err != nil {
+				return lockAnswer{}, err
+			}
+		}
+		e.tell(ctx, granted, id)
+		e.supersede(ctx, d, id)
+		a := lockAnswer{placing: d.placing(l.Ticket)}
+		if a.state == lockWanted {
+			a.refused = d.holders()
+		}
+		return a, nil
+	}
+	return lockAnswer{}, ctx.Err()
+}
+
+// giveBack gives a place back. Whoever is admitted then is told; if the place had
+// been given back already, perhaps by a process that died before it told anybody,
+// all who are admitted are.
+func (e *Embedded) giveBack(ctx context.Context, l *lockRec) (lockAnswer, error) {
+	for ctx.Err() == nil {
+		d, version, err := e.lockDocument(ctx, l.Name)
+		if err != nil {
+			return lockAnswer{}, err
+		}
+		granted, changed := d.release(func(t ticket) bool { return t.ID == l.Ticket })
+		if !changed {
+			granted = d.holders()
+		} else if err := e.putLock(ctx, d, version); errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
+			continue
+		} else if err != nil {
+			return lockAnswer{}, err
+		}
+		e.tell(ctx, granted, "")
+		return lockAnswer{gone: true}, nil
+	}
+	return lockAnswer{}, ctx.Err()
+}
+
+// holders lists the executions that are admitted.
+func (d *lockDoc) holders() []string {
+	ids := []string{}
+	for _, t := range d.Tickets {
+		if t.Held {
+			ids = append(ids, t.Execution)
+		}
+	}
+	return ids
+}
+
+// tell lets executions look at their locks.
+func (e *Embedded) tell(ctx context.Context, ids []string, but string) {
+	for _, id := range ids {
+		if id == but {
+			continue
+		}
+		if !e.shared {
+			e.poke(id)
+			continue
+		}
+		if item, err := e.store.Get(ctx, execPrefix+id); err == nil {
+			var h recordHead
+			if json.Unmarshal(item.Value, &h) == nil {
+				e.nudge(ctx, h.Owner, id)
+			}
+		}
+	}
+}
+
+// purge removes tickets before the given one, or all if it is not there, whose
+// executions no longer know them: they were deleted, or have ended. An execution's
+// record names a ticket before it is written here, and until it is removed.
+func (e *Embedded) purge(ctx context.Context, d *lockDoc, id string) (granted []string, changed bool, err error) {
+	end := d.find(id)
+	if end < 0 {
+		end = len(d.Tickets)
+	} else if d.Tickets[end].Held {
+		return nil, false, nil
+	}
+	stale := map[string]bool{}
+	for _, t := range d.Tickets[:end] {
+		item, err := e.store.Get(ctx, execPrefix+t.Execution)
+		if errors.Is(err, ErrNotFound) {
+			stale[t.ID] = true
+			continue
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("%s: execution %q: %w", d.Name, t.Execution, err)
+		}
+		var r struct{ Locks []struct{ Ticket string } }
+		if err := json.Unmarshal(item.Value, &r); err != nil {
+			continue
+		}
+		stale[t.ID] = !slices.ContainsFunc(r.Locks, func(l struct{ Ticket string }) bool { return l.Ticket == t.ID })
+	}
+	granted, changed = d.release(func(t ticket) bool { return stale[t.ID] })
+	return granted, changed, nil
+}
+
+// supersede cancels what this execution supersedes. It is done again whenever the
+// execution looks at the lock, so none is forgotten.
+func (e *Embedded) supersede(ctx context.Context, d *lockDoc, id string) {
+	for _, t := range d.Tickets {
+		if t.By == id {
+			_ = e.deliver(ctx, t.Execution, Signal{
+				ID: "superseded/" + t.ID, Kind: SignalCancel, Actor: "limit", Reason: "superseded by " + id,
+			})
+		}
+	}
+}
+
+// admit asks for the place of a new execution, so that places are given in the
+// order of calls of Start. If that fails, whoever works on the execution asks.
+func (e *Embedded) admit(ctx context.Context, r *record) *input {
+	if len(r.Locks) == 0 {
+		return nil
+	}
+	l := r.Locks[0]
+	a, err := e.askFor(ctx, r.ID, &l)
+	if err != nil {
+		return nil
+	}
+	return &input{kind: inLock, name: l.Ticket, lock: a}
+}
+
+// refused returns a *LimitError if the policy of the limit refuses a new execution.
+func (e *Embedded) refused(ctx context.Context, r *record) error {
+	if len(r.Locks) == 0 || r.Locks[0].Policy != Reject {
+		return nil
+	}
+	l := &r.Locks[0]
+	d, _, err := e.lockDocument(ctx, l.Name)
+	if err != nil {
+		return err
+	}
+	if _, _, err := e.purge(ctx, d, l.Ticket); err != nil {
+		return err
+	}
+	mine := slices.ContainsFunc(d.Tickets, func(t ticket) bool { return t.Execution == r.ID })
+	if mine || d.held() < l.Max {
+		return nil
+	}
+	if _, err := e.store.Get(ctx, execPrefix+r.ID); !errors.Is(err, ErrNotFound) {
+		return err // it exists
+	}
+	return &LimitError{Execution: r.ID, Limit: l.Name, Max: l.Max, Holders: d.holders()}
+}
+
+// places brings what a snapshot says about queues up to date.
+func (e *Embedded) places(ctx context.Context, r *record, s *Snapshot) {
+	for k := range r.Locks {
+		l := &r.Locks[k]
+		if l.State != lockQueued && l.State != lockWanted {
+			continue
+		}
+		q := l.queued()
+		if d, _, err := e.lockDocument(ctx, l.Name); err == nil {
+			switch p := d.placing(l.Ticket); p.state {
+			case lockHeld: // its turn has come
+				continue
+			case lockQueued:
+				q.Place, q.Behind = p.place, p.behind
+			}
+		}
+		s.Queued = append(s.Queued, q)
+	}
+}
