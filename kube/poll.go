@@ -80,7 +80,7 @@ func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) 
 func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
 	ctx, cancel := context.WithTimeout(c, budget(c))
 	defer cancel()
-	return patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(ctx) })
+	return patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(c, ctx) })
 }
 
 // patiently does again what failed for a reason that may pass, as the engine
@@ -100,7 +100,7 @@ func patiently[T any](ctx context.Context, progress func(string, ...any), do fun
 	}
 }
 
-func (rel *release) step(ctx context.Context) (stage.Status[stage.Release], error) {
+func (rel *release) step(c *stage.Ctx, ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
 	if rel.hear(c.Told()) {
 		return next("a signal was heard"), nil
