@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"kube":                   {module + "pipeline", module + "stage", module + "strategy", module + "artifact", "k8s.io/...", "sigs.k8s.io/yaml"},
 	"kube/kustomize":         {module + "kube", "sigs.k8s.io/kustomize/..."},
 	"kube/kubetest":          {"k8s.io/...", "sigs.k8s.io/structured-merge-diff/v6/...", "sigs.k8s.io/yaml", "gopkg.in/evanphx/json-patch.v4", "sigs.k8s.io/json"},
-	"jenkins":                {module + "pipeline", module + "stage", module + "artifact", module + "artifact/evidence", "github.com/bndr/gojenkins"},
+	"jenkins":                {module + "pipeline", module + "stage", module + "artifact", module + "artifact/evidence", "github.com/bndr/gojenkins", "sigs.k8s.io/yaml"},
 	"jenkins/jenkinstest":    {},
 	"internal/bench":         {module + "...", "go.etcd.io/bbolt"},
 	"examples/quickstart":    {module + "..."},

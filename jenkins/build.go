@@ -21,6 +21,7 @@ const (
 	MetaJob       = "jenkins.job"       // full name of the job
 	MetaBuild     = "jenkins.build"     // number of the build
 	MetaURL       = "jenkins.url"       // of the build, for people
+	MetaTests     = "jenkins.tests"     // as in "120 tests, 2 failed, 1 skipped"; absent if the build published no test results
 	MetaAmbiguous = "jenkins.ambiguous" // "true" if the build carries no key; see JobOptions.WithoutKey
 )
 
@@ -56,6 +57,7 @@ type BuildInfo struct {
 	URL        string
 	Files      []string // relative paths of the archived files
 	Parameters map[string]string
+	Tests      *Tests // nil if it published no test results
 }
 
 // Info asks Jenkins about the build. The error is a [StatusError] or a [RequestError].
@@ -64,17 +66,9 @@ func (b Build) Info(ctx context.Context) (BuildInfo, error) {
 	if _, err := b.c.r.getJSON(ctx, buildPath(b.Job, b.Number), buildTree, nil, &info); err != nil {
 		return BuildInfo{}, err
 	}
-	params := map[string]string{}
-	for _, a := range info.Actions {
-		for _, p := range a.Parameters {
-			if p.Value != nil {
-				params[p.Name] = p.text()
-			}
-		}
-	}
 	return BuildInfo{
 		Result: Result(info.Result), Ended: info.ended(), Started: info.started(), URL: info.URL, Files: info.files(),
-		Duration: time.Duration(info.Duration) * time.Millisecond, Parameters: params,
+		Duration: time.Duration(info.Duration) * time.Millisecond, Parameters: info.parameters(), Tests: info.tests(),
 	}, nil
 }
 

@@ -30,6 +30,9 @@ func (j *job) collect(ctx context.Context, h Handle, info buildInfo) (artifact.S
 	all = append(all, files...)
 	for i, a := range all {
 		a = a.WithMetadata(MetaJob, h.Job).WithMetadata(MetaBuild, strconv.FormatInt(h.Build, 10)).WithMetadata(MetaURL, info.URL)
+		if t := info.tests(); t != nil {
+			a = a.WithMetadata(MetaTests, t.String())
+		}
 		if h.Ambiguous {
 			a = a.WithMetadata(MetaAmbiguous, "true")
 		}
@@ -64,7 +67,7 @@ func (j *job) image(ctx context.Context, b Build, img Image, files []string) (ar
 	case err != nil:
 		return a, b.fileError(found[0], err, "")
 	}
-	return a, nil
+	return a, j.confirm(ctx, b, found[0], a)
 }
 
 func (j *job) files(ctx context.Context, b Build, files []string) ([]artifact.Artifact, error) {

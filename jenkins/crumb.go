@@ -35,6 +35,9 @@ func (r *requester) post(ctx context.Context, req request) (*http.Response, erro
 	if err != nil {
 		return nil, &RequestError{Method: req.method, Path: req.path, Err: err, unsent: true}
 	}
+	if req.as != nil {
+		return r.roundTrip(ctx, req, target, nil) // a token needs no crumb
+	}
 	extra, err := r.crumb(ctx, false)
 	if err != nil {
 		return nil, err

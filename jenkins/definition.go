@@ -18,6 +18,8 @@ var (
 	ErrUndeclared  = errors.New("the job does not declare the parameter")
 	ErrKeyType     = errors.New("the key parameter is not a string parameter")
 	ErrChoice      = errors.New("not one of the parameter's choices")
+	ErrBoolean     = errors.New("neither true nor false")
+	ErrFile        = errors.New("the parameter is a file, which cannot be sent")
 	ErrReserved    = errors.New("the name has a meaning of its own for Jenkins or for this package")
 )
 
@@ -95,6 +97,10 @@ func (j *job) checkParameters(name string, info jobInfo, params map[string]strin
 			bad(n, ErrReserved, "give the parameter another name")
 		case i < 0:
 			bad(n, ErrUndeclared, "declare it in the job or do not send it: Jenkins would drop it silently")
+		case defs[i].Type == booleanType && params[n] != "true" && params[n] != "false":
+			bad(n, ErrBoolean, fmt.Sprintf("%q would count as false", clip(params[n], 100)))
+		case defs[i].Type == "FileParameterDefinition":
+			bad(n, ErrFile, "let the job fetch the file itself, by an address in another parameter")
 		case len(defs[i].Choices) > 0 && !slices.Contains(defs[i].Choices, params[n]):
 			bad(n, ErrChoice, fmt.Sprintf("%q is not among %q", clip(params[n], 100), defs[i].Choices))
 		}

@@ -21,6 +21,12 @@
 // what happens and that the build goes on; and ends, when its record is complete: a result alone may still change. Then the rest of the log
 // is read, and the archived files that [JobOptions] names become the artifact set.
 //
+// # Watching and answering
+//
+// [Client.Watch] reports builds that have ended, whoever started them, so that they can start pipelines; see there for what it promises. A Pipeline that waits
+// at an input step says so in its progress, and JobOptions.Decide answers it, for instance from a gate of one's own; [Build.Inputs] and
+// [Build.Answer] do so from elsewhere. [Decision] tells how the name of the person who decided gets into Jenkins.
+//
 // # Guarantees
 //
 //  1. One build. Whatever reply is lost and wherever this process dies, the job is triggered once for a key, and the build that is
@@ -35,7 +41,10 @@
 //  5. Memory is bounded: a megabyte of log is looked at in one piece, of eight builds at most at a time, and what is more is skipped with a
 //     notice; files are streamed.
 //  6. Abort returns nil only after Jenkins has shown that the item is cancelled or the build has ended. It stops nothing that does not carry the key.
-//  7. An image without a digest is never passed on.
+//  7. An image without a digest is never passed on, nor, with JobOptions.Registry, one that the registry does not have under it.
+//  8. Watch drops no build that Jenkins still has when it looks, and doubles none: what is reported twice has the same [Completed.ID].
+//  9. A decision about an input step is stored before it is sent, and sent until its fate is known. A step that is no longer
+//     pending is not answered.
 //
 // Log lines are reported as progress at least once: a process that dies may repeat the last ones. They are cleaned of control
 // characters and of the notes that Jenkins hides in them, and cut at 1 KiB.
@@ -55,6 +64,8 @@
 //   - The job keeps its builds for longer than a release may be interrupted: log rotation must not delete the build that is looked for.
 //   - The quiet period delays every build, by 5 seconds unless configured; JobOptions.QuietPeriod overrides it.
 //   - The build archives a file with the digest of each image it pushes. [DetectImage] lists what is understood without further ado.
+//   - Inputs are answered by a user with Job/Build, or by those whom the step names as submitters; their names get into the build's description with
+//     the permission Run/Update.
 //   - With the plugin pipeline-rest-api (part of the usual set), stages and inputs of Pipelines are reported; without it, only the log.
 //
 // Jobs that cannot declare a parameter can be built with JobOptions.WithoutKey. Guarantee 1 is then weaker: see there.

@@ -36,6 +36,7 @@ type BuildError struct {
 	Queue  int64  // 0 if unknown
 	Result Result // anything but Success
 	URL    string // for people
+	Tests  *Tests // nil if it published no test results
 }
 
 func (e *BuildError) Error() string {
@@ -43,6 +44,9 @@ func (e *BuildError) Error() string {
 		return fmt.Sprintf("jenkins: job %s: queue item %d was cancelled in Jenkins", e.Job, e.Queue)
 	}
 	s := fmt.Sprintf("jenkins: job %s: build #%d ended as %s", e.Job, e.Build, e.Result)
+	if e.Tests != nil && e.Tests.Failed > 0 {
+		s += fmt.Sprintf(" (%v)", e.Tests)
+	}
 	if e.URL != "" {
 		s += ": " + slashed(e.URL) + "console"
 	}
@@ -57,6 +61,9 @@ func (j *job) end(c *stage.Ctx, h *Handle, f *follow, info buildInfo, a answer) 
 	if !f.noStages {
 		j.lookStages(c, h, f, true)
 	}
+	if t := info.tests(); t != nil {
+		c.Progress("build #%d: %v", h.Build, t)
+	}
 	result := Result(info.Result)
 	if result == Success || result == Unstable && j.opts.AcceptUnstable {
 		return j.succeed(c, h, f, info)
@@ -66,11 +73,11 @@ func (j *job) end(c *stage.Ctx, h *Handle, f *follow, info buildInfo, a answer) 
 			return st, err
 		}
 	}
-	var err error = &BuildError{Job: h.Job, Build: h.Build, Queue: h.Queue, Result: result, URL: info.URL}
+	var err error = &BuildError{Job: h.Job, Build: h.Build, Queue: h.Queue, Result: result, URL: info.URL, Tests: info.tests()}
 	if result == Aborted && a.session() == h.Session {
 		err = stage.Permanent(err)
 	}
-	return failed(stage.Detailed(err, j.tail(c, *h)))
+	return failed(stage.Detailed(err, j.evidence(c, *h, info)))
 }
 
 // successor goes on with a later build of the same key. A Jenkins that crashes aborts freestyle builds, and puts the queue items of
@@ -110,7 +117,7 @@ func (j *job) drain(c *stage.Ctx, h *Handle) error {
 	return nil
 }
 
-// succeed collects the artifacts. A file may not be there yet although the build lists it, and a build that has just ended may not list
+// succeed collects the artifacts. A registry may take a moment to show what was pushed, a file may not be there yet although the build lists it, and a build that has just ended may not list
 // it yet: both are looked at again for a while.
 func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (status, error) {
 	asked := time.Now() // an answer may take long, and says what was true when it began
@@ -122,7 +129,7 @@ func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (statu
 	if !errors.As(err, &missing) {
 		return status{}, err
 	}
-	if !errors.Is(err, ErrFileMissing) && !errors.Is(err, errEmpty) {
+	if !errors.Is(err, ErrFileMissing) && !errors.Is(err, errEmpty) && !errors.Is(err, ErrNotInRegistry) {
 		return failed(stage.Permanent(err))
 	}
 	if f.fileless.IsZero() {
@@ -131,5 +138,5 @@ func (j *job) succeed(c *stage.Ctx, h *Handle, f *follow, info buildInfo) (statu
 	if asked.Sub(f.fileless) > hidden {
 		return failed(stage.Permanent(err))
 	}
-	return running(time.Second, "build #%d: waiting for its archived files", h.Build), nil
+	return running(time.Second, "build #%d: waiting for what it archived and pushed", h.Build), nil
 }

@@ -56,6 +56,8 @@ type engine struct {
 	budget time.Duration
 	// kill lets the process die at its n-th request; what is asked once per process.
 	kill func() *killer
+	// login of people who answer inputs.
+	login func(ctx context.Context, actor string) (string, string, error)
 
 	intent   bool
 	handle   []byte // nil: none recorded
@@ -90,7 +92,7 @@ func (e *engine) start(ctx context.Context) *process {
 		k = e.kill()
 	}
 	k.next, k.die, k.orphans = e.s.Transport(), func() { cancel(errKilled) }, &e.orphans
-	c, err := jenkins.New(jenkins.Options{URL: e.s.URL(), User: jenkinstest.AdminUser, Token: jenkinstest.AdminToken, Transport: k})
+	c, err := jenkins.New(jenkins.Options{URL: e.s.URL(), User: jenkinstest.AdminUser, Token: jenkinstest.AdminToken, Transport: k, Login: e.login})
 	require.NoError(e.t, err)
 	job, err := jenkins.NewJob(c, e.name, params, e.opts)
 	require.NoError(e.t, err)

@@ -41,15 +41,17 @@ type follow struct {
 	stagesDue time.Time
 	noStages  bool
 	stages    map[string]string // id to the status reported
-	inputs    map[string]bool   // ids reported
-	stage     string            // what is shown as the state
-	why       string            // why it waits in the queue, as reported
-	missing   time.Time         // since when Jenkins does not know the item or the build
-	session   string            // in which it is missing
-	fileless  time.Time         // since when archived files are missing
+	gate      gate
+	stage     string    // what is shown as the state
+	why       string    // why it waits in the queue, as reported
+	missing   time.Time // since when Jenkins does not know the item or the build
+	session   string    // in which it is missing
+	fileless  time.Time // since when archived files are missing
 }
 
-func newFollow() *follow { return &follow{stages: map[string]string{}, inputs: map[string]bool{}} }
+func newFollow() *follow {
+	return &follow{stages: map[string]string{}, gate: gate{reported: map[string]bool{}}}
+}
 
 // reset forgets a build, for another one of the same key follows.
 func (f *follow) reset() {
@@ -64,6 +66,12 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 	f := j.following(h.Key)
 	for {
 		began, build, queue := time.Now(), h.Build, h.Queue
+		if h.Answer != nil {
+			if err := j.sendAnswer(c, h, f); err != nil {
+				return status{}, err
+			}
+			return running(0, "%s", f.detail(time.Now())), nil // at once noted as sent
+		}
 		f.crowd = j.c.board.join(f, h.Build == 0)
 		st, err := j.look(c, h, f)
 		if err != nil {
@@ -72,6 +80,9 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 		if done, _ := st.Done(); done {
 			j.unfollow(h.Key)
 			return st, nil
+		}
+		if h.Answer != nil {
+			return stage.Running[artifact.Set](st.Detail(), 0), nil // sent when it has been noted
 		}
 		wait := max(0, st.Next()-time.Since(began))
 		if f.crowd > 0 && h.Build == build && h.Queue == queue && c.Budget() > 0 {

@@ -22,6 +22,8 @@ type Handle struct {
 	Log int64 `json:"log,omitempty"`
 	// Ambiguous says that the build carries no key: see JobOptions.WithoutKey.
 	Ambiguous bool `json:"ambiguous,omitempty"`
+	// Answer is a decision about an input step that is to be sent.
+	Answer *SentAnswer `json:"answer,omitempty"`
 	// Since is when the build was accepted, by Jenkins' clock if it told.
 	Since time.Time `json:"since,omitzero"`
 }

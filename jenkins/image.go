@@ -1,7 +1,9 @@
 package jenkins
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 
@@ -39,6 +41,32 @@ func (i Image) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// A Registry tells the digest of what an image reference names, "registry.example.com/shop/web@sha256:…". An error that wraps
+// artifact.ErrNotFound says that there is no such image; after any other one it is asked again. The client of package artifact/ociartifact is one.
+type Registry interface {
+	Digest(ctx context.Context, reference string) (artifact.Digest, error)
+}
+
+// ErrNotInRegistry says that the registry does not have the image that the build claims to have pushed.
+var ErrNotInRegistry = errors.New("the registry has no such image")
+
+// confirm asks the registry for an image.
+func (j *job) confirm(ctx context.Context, b Build, file string, a artifact.Artifact) error {
+	if j.opts.Registry == nil {
+		return nil
+	}
+	d, err := j.opts.Registry.Digest(ctx, a.Location)
+	switch {
+	case errors.Is(err, artifact.ErrNotFound):
+		return b.fileError(file, fmt.Errorf("%w: %s: %w", ErrNotInRegistry, a.Location, err), "let the build push before it archives the file, and check the repository's name")
+	case err != nil:
+		return fmt.Errorf("jenkins: job %s: build #%d: image %s cannot be confirmed: %w", b.Job, b.Number, a.Location, err)
+	case d != a.Digest:
+		return b.fileError(file, fmt.Errorf("%w: %s: it answers with %s", ErrNotInRegistry, a.Location, d), "let the build archive the digest that the registry computes")
+	}
+	return nil
 }
 
 // noDigestAdvice says how a build can tell the digest.

@@ -1,6 +1,7 @@
 package jenkins
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -19,6 +20,9 @@ const DefaultKeyParameter = "GENNAKER_KEY"
 type JobOptions struct {
 	// Images are the container images that the build pushes, each read from a file that it archives.
 	Images []Image
+	// Registry is asked whether it has each image under the digest that the build claims, before the stage succeeds. Nil means that
+	// the build is believed.
+	Registry Registry
 	// Files are patterns, as of package path, of further archived files that join the set with their SHA-256. Each must match
 	// at least one file.
 	Files []string
@@ -34,6 +38,10 @@ type JobOptions struct {
 	AcceptUnstable bool
 	// HideLog keeps the console log from being reported as progress. The end of it is still in the error of a failed build.
 	HideLog bool
+	// Decide is asked for a decision about each input step at which the build waits, every few seconds until it returns one. Nil, and a nil
+	// decision, leave the step to people in Jenkins. The decision is stored before it is sent, so it is not asked for again after a crash; it
+	// is asked for again if Jenkins refuses it, and when the same step asks a second time. Parameters are stored with it: no secrets there.
+	Decide func(ctx context.Context, in Input) (*Decision, error)
 	// QuietPeriod is how long the build waits in the queue at least; 0 leaves that to the job and a negative value means
 	// not at all.
 	QuietPeriod time.Duration

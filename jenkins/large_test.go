@@ -1,9 +1,12 @@
 package jenkins_test
 
 import (
+	"flag"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,6 +51,38 @@ func TestAGiBOfLogInConstantMemory(t *testing.T) {
 		require.Contains(t, detailOf(e.err), "ERROR: disk full")
 		require.Equal(t, 1, e.lines("of the log skipped"))
 		require.Equal(t, 1, e.lines("Finished: FAILURE"))
+	})
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
+
+var logMiB = flag.Int64("logmib", 64, "size of the log that TestTheWholeLogIsStreamed reads, in MiB; the full check is 1024")
+
+func TestTheWholeLogIsStreamed(t *testing.T) {
+	size := *logMiB << 20
+	bubble(t, jenkinstest.Options{}, func(t *testing.T, s *jenkinstest.Server) {
+		j := shop()
+		j.Build = func(b *jenkinstest.Build) { b.LogFrom(lines{}, size) }
+		s.AddJob(j)
+		s.Trigger(j.Name, nil, jenkinstest.Cause{})
+		time.Sleep(time.Minute)
+		b := connect(t, s, nil).Build(j.Name, 1)
+		var n counter
+		var next int64
+		var more bool
+		var err error
+		require.Less(t, allocated(func() { next, more, err = b.Log(t.Context(), &n, 0) }), uint64(8<<20))
+		require.NoError(t, err)
+		require.False(t, more)
+		require.Greater(t, next, size)
+		require.InDelta(t, next, int64(n), 2000, "but for the notes")
+		var rest strings.Builder
+		_, _, err = b.Log(t.Context(), &rest, next-int64(len("Finished: SUCCESS\n")))
+		require.NoError(t, err)
+		require.Equal(t, "Finished: SUCCESS\n", rest.String())
 	})
 }
 

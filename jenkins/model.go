@@ -13,6 +13,9 @@ import (
 type action struct {
 	Parameters []parameter `json:"parameters"`
 	Causes     []cause     `json:"causes"`
+	Total      int         // test results, of which there is one action at most in most builds
+	Failed     int
+	Skipped    int
 }
 
 // UnmarshalJSON ignores what does not look like parameters or causes: plugins put all sorts of things into actions.
@@ -20,6 +23,10 @@ func (a *action) UnmarshalJSON(data []byte) error {
 	var raw struct {
 		Parameters json.RawMessage `json:"parameters"`
 		Causes     json.RawMessage `json:"causes"`
+		Total      json.RawMessage `json:"totalCount"`
+		Failed     json.RawMessage `json:"failCount"`
+		Skipped    json.RawMessage `json:"skipCount"`
+		URL        json.RawMessage `json:"urlName"`
 	}
 	if json.Unmarshal(data, &raw) != nil {
 		return nil
@@ -29,6 +36,16 @@ func (a *action) UnmarshalJSON(data []byte) error {
 	}
 	if json.Unmarshal(raw.Causes, &a.Causes) != nil {
 		a.Causes = nil
+	}
+	if string(raw.URL) == `"testReport"` {
+		for _, n := range []struct {
+			from json.RawMessage
+			to   *int
+		}{{raw.Total, &a.Total}, {raw.Failed, &a.Failed}, {raw.Skipped, &a.Skipped}} {
+			if json.Unmarshal(n.from, n.to) != nil || *n.to < 0 {
+				*n.to = 0
+			}
+		}
 	}
 	return nil
 }
@@ -142,13 +159,27 @@ type buildInfo struct {
 
 const (
 	scanTree  = "number,queueId,timestamp,url," + actionsTree
-	buildTree = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,url,artifacts[relativePath]," + actionsTree
+	buildTree = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,url,artifacts[relativePath]," +
+		"actions[parameters[name,value],causes[userId],totalCount,failCount,skipCount,urlName]"
 )
 
 // ended reports whether nothing of the build goes on. A result alone says nothing: publishers still run.
 func (b buildInfo) ended() bool { return !b.Building && !b.InProgress }
 
 func (b buildInfo) started() time.Time { return time.UnixMilli(b.Timestamp) }
+
+// parameters are the values of the declared parameters, but those of passwords, which Jenkins does not show.
+func (b buildInfo) parameters() map[string]string {
+	params := map[string]string{}
+	for _, a := range b.Actions {
+		for _, p := range a.Parameters {
+			if p.Value != nil {
+				params[p.Name] = p.text()
+			}
+		}
+	}
+	return params
+}
 
 func (b buildInfo) files() []string {
 	names := make([]string, len(b.Artifacts))

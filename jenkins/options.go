@@ -1,6 +1,7 @@
 package jenkins
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net/http"
@@ -21,6 +22,9 @@ type Options struct {
 	// Password is the user's password, for a Jenkins that forbids tokens. Each process then opens a session and sends a
 	// crumb with what it posts. Give a token or a password, not both.
 	Password string
+	// Login returns a user and an API token of the person who answered an input step, so that the answer is sent in that person's name; empty ones
+	// mean that they are not known. Nil means that nobody's are. See [Decision].
+	Login func(ctx context.Context, actor string) (user, token string, err error)
 	// TLS configures connections to an https URL, for instance with the RootCAs of a private authority. Nil means the
 	// system's authorities. It cannot be combined with Transport.
 	TLS *tls.Config

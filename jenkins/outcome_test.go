@@ -241,7 +241,7 @@ func TestStagesAndInputAreProgress(t *testing.T) {
 		require.NoError(t, e.err, e.progress)
 		require.Equal(t, 1, e.lines("stage Compile: started"))
 		require.Equal(t, 1, e.lines("stage Compile: success in 20s"))
-		require.Equal(t, 1, e.lines(`build #1 waits for input "Sign the release?": answer it at http://jenkins.example.com/job/team/job/shop/1/input/`))
+		require.Equal(t, 1, e.lines(`build #1 waits for input "Sign the release?" (Sign): answer it at http://jenkins.example.com/job/team/job/shop/1/input/`))
 		require.Equal(t, 1, e.lines(`detail: build #1: waits for input "Sign the release?"`), e.progress)
 		require.Equal(t, 1, e.lines("stage Sign: success"), e.progress)
 	})
@@ -253,7 +253,9 @@ func TestFilesJoinTheSet(t *testing.T) {
 		j.Build = func(b *jenkinstest.Build) {
 			b.Archive("charts/shop 1?.tgz", []byte("chart"))
 			b.Archive("meta.json", []byte(`{"commit":"abc","tests":7}`))
-			b.Archive("v.properties", []byte("commit=abc\n"))
+			b.Archive("v.properties", []byte("commit=abc\ntests=7\n"))
+			b.Archive("meta.yaml", []byte("commit: abc\ntests: 7\n"))
+			b.Archive("bad.yml", []byte("a: [\n"))
 		}
 		s.AddJob(j)
 		e := newEngine(t, s, j.Name, jenkins.JobOptions{Files: []string{"charts/*", "meta.json"}})
@@ -275,9 +277,18 @@ func TestFilesJoinTheSet(t *testing.T) {
 		m, err := jenkins.File[meta](t.Context(), b, "meta.json")
 		require.NoError(t, err)
 		require.Equal(t, meta{"abc", 7}, m)
-		v, err := jenkins.File[struct{ Commit string }](t.Context(), b, "v.properties")
+		v, err := jenkins.File[struct {
+			Commit string
+			Tests  int `json:",string"`
+		}](t.Context(), b, "v.properties")
 		require.NoError(t, err)
 		require.Equal(t, "abc", v.Commit)
+		require.Equal(t, 7, v.Tests)
+		y, err := jenkins.File[meta](t.Context(), b, "meta.yaml")
+		require.NoError(t, err)
+		require.Equal(t, m, y)
+		_, err = jenkins.File[meta](t.Context(), b, "bad.yml")
+		require.ErrorIs(t, err, jenkins.ErrFormat)
 		_, err = jenkins.File[meta](t.Context(), b, "none.json")
 		require.ErrorIs(t, err, jenkins.ErrFileMissing)
 		_, _, err = b.Download(t.Context(), "meta.json", &strings.Builder{}, 3)
@@ -287,6 +298,6 @@ func TestFilesJoinTheSet(t *testing.T) {
 		require.True(t, info.Ended)
 		require.Equal(t, jenkins.Success, info.Result)
 		require.Equal(t, "1.4.2", info.Parameters["TAG"])
-		require.Len(t, info.Files, 3)
+		require.Len(t, info.Files, 5)
 	})
 }

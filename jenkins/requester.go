@@ -53,8 +53,9 @@ type request struct {
 	body    string
 	kind    string // content type of body
 	accept  string
-	urgent  bool // somebody waits for the end of a build: see limiter
-	foreign bool // a redirect to another origin may be followed, without credentials
+	as      *login // in place of the client's user
+	urgent  bool   // somebody waits for the end of a build: see limiter
+	foreign bool   // a redirect to another origin may be followed, without credentials
 }
 
 // answer is a response whose body has been read.
@@ -215,7 +216,10 @@ func (r *requester) roundTrip(ctx context.Context, req request, target *url.URL,
 		for k, v := range extra {
 			h.Header[k] = v
 		}
-		if r.opts.User != "" {
+		switch {
+		case req.as != nil:
+			h.SetBasicAuth(req.as.user, req.as.token)
+		case r.opts.User != "":
 			h.SetBasicAuth(r.opts.User, r.secret)
 		}
 	}

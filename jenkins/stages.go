@@ -1,7 +1,6 @@
 package jenkins
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -20,11 +19,6 @@ type stageInfo struct {
 	Name     string `json:"name"`
 	Status   string `json:"status"`
 	Duration int64  `json:"durationMillis"`
-}
-
-type inputInfo struct {
-	ID      string `json:"id"`
-	Message string `json:"message"`
 }
 
 const (
@@ -86,24 +80,6 @@ func (f *follow) report(c *stage.Ctx, run runInfo) {
 	f.stage = ""
 	if len(active) > 0 {
 		f.stage = "stage " + strings.Join(active, ", ")
-	}
-}
-
-// lookInputs says what a paused Pipeline asks for.
-func (j *job) lookInputs(c *stage.Ctx, h *Handle, f *follow) {
-	var inputs []inputInfo
-	req := get(buildPath(h.Job, h.Build) + "/wfapi/pendingInputActions")
-	req.accept = "application/json"
-	if _, err := j.c.r.decode(c, req, &inputs); err != nil {
-		return
-	}
-	for _, in := range inputs {
-		text := fmt.Sprintf("waits for input %q", clip(printable(in.Message), 200))
-		if !f.inputs[in.ID] {
-			f.inputs[in.ID] = true
-			c.Progress("build #%d %s: answer it at %sinput/", h.Build, text, slashed(h.URL))
-		}
-		f.stage = text
 	}
 }
 

@@ -38,6 +38,8 @@ func everything() *Pipeline[int, json.RawMessage] {
 			Add[int](b, Node{ID: "tidy", Work: stubTask{}, Input: Optional(d), Options: StageOptions{Always: true}})
 			return AddSub(b, "sub", inner, d, StageOptions{OnFailure: Ignore})
 		}, EachOptions{MaxParallel: 1, FailureBudget: 1}, StageOptions{})
+		lock := Add[Held](b, Node{ID: "lock", Lock: true, Input: Const("env"), Options: StageOptions{After: []Dep{unit}}})
+		Add[any](b, Node{ID: "unlock", Unlock: true, Input: lock, Options: StageOptions{After: []Dep{each}}})
 		Add[int](b, Node{ID: "clean", Work: stubTask{}, Options: StageOptions{Always: true}})
 		return Add[json.RawMessage](b, Node{ID: "out", Value: true, Input: each})
 	}, UndoOnFailure())
@@ -50,6 +52,7 @@ func drive(t testing.TB, fail bool, visit func(*record)) {
 	require.NoError(t, def.err)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := &record{Format: 1, MinReader: 1, Rev: 1, ID: "x", Pipeline: "everything", Plan: def.hash, Status: Running, Created: now, Input: json.RawMessage("1")}
+	r.Locks = []lockRec{r.place(Limit{Max: 1})}
 	m := &machine{r: r, v: newView(def.plan, def.root, r), now: now}
 	m.apply(nil)
 	for range 200 {
@@ -70,6 +73,13 @@ func drive(t testing.TB, fail bool, visit func(*record)) {
 // answers are what the work that the record wants returns.
 func answers(m *machine, fail bool) []input {
 	var ins []input
+	for _, l := range m.r.wants() {
+		a := lockAnswer{placing: placing{state: lockHeld}, gone: l.State == lockReleasing}
+		if l.State == lockWanted {
+			a.placing = placing{state: lockQueued, place: 1, behind: "y"}
+		}
+		ins = append(ins, input{kind: inLock, name: l.Ticket, lock: a})
+	}
 	for i := range m.r.Stages {
 		op, tok := m.r.wanted(i)
 		in := input{stage: i, gen: tok.gen, try: tok.try, raw: json.RawMessage("1")}

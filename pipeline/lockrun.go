@@ -254,7 +254,10 @@ func (e *Embedded) places(ctx context.Context, r *record, s *Snapshot) {
 		}
 		q := l.queued()
 		if d, _, err := e.lockDocument(ctx, l.Name); err == nil {
-			if p := d.placing(l.Ticket); p.state == lockQueued {
+			switch p := d.placing(l.Ticket); p.state {
+			case lockHeld: // its turn has come
+				continue
+			case lockQueued:
 				q.Place, q.Behind = p.place, p.behind
 			}
 		}

@@ -12,14 +12,25 @@ import (
 	"github.com/gennaker/gennaker/pipeline/storetest"
 )
 
-// scene is a random execution: a graph, what becomes of each stage, and when the
-// execution is cancelled or the process dies.
+// scene is a random execution: a graph, what becomes of each stage, who does
+// what from outside, and when the process dies.
 type scene struct {
 	Stages []actor
-	Cancel time.Duration // 0 means never
-	Crash  int           // at this write; 0 means never
+	Acts   []act // in the order of their times
+	Crash  int   // at this write; 0 means never
 	Death  storetest.Fate
 }
+
+// act is what somebody does from outside, and does twice.
+type act struct {
+	At    time.Duration // no two acts have the same fraction of a second
+	Kind  pipeline.SignalKind
+	Stage int           // of a skip or a force
+	For   time.Duration // of a pause
+}
+
+// hold is how long the stages wait until all decisions are in.
+const hold = time.Second
 
 // actor is one stage. Lengths are such that no two sums of them are equal, so
 // that nothing but gates happens at the same moment.
@@ -77,8 +88,17 @@ var anyScene = rapid.Custom(func(t *rapid.T) scene {
 	if crash {
 		s.Crash = rapid.IntRange(1, 12).Draw(t, "write")
 		s.Death = rapid.SampledFrom([]storetest.Fate{storetest.CrashBefore, storetest.CrashAfter, storetest.CrashLate, storetest.Lose, storetest.LoseUnwritten}).Draw(t, "death")
-	} else if rapid.IntRange(0, 3).Draw(t, "cancelled") == 3 {
-		s.Cancel = time.Duration(rapid.IntRange(1, 15).Draw(t, "when")) * 40 * time.Minute
+		return s
+	}
+	at := time.Duration(0)
+	for k := range rapid.SampledFrom([]int{0, 0, 1, 1, 2, 3}).Draw(t, "acts") {
+		at += time.Duration(rapid.IntRange(1, 8).Draw(t, "when")) * 40 * time.Minute
+		s.Acts = append(s.Acts, act{
+			At:    at + time.Duration(k+1)*100*time.Millisecond,
+			Kind:  rapid.SampledFrom([]pipeline.SignalKind{pipeline.SignalCancel, pipeline.SignalPause, pipeline.SignalSkip, pipeline.SignalForce}).Draw(t, "act"),
+			Stage: rapid.IntRange(0, 7).Draw(t, "of"),
+			For:   time.Duration(rapid.IntRange(1, 200).Draw(t, "for")) * time.Minute,
+		})
 	}
 	return s
 })
@@ -102,70 +122,122 @@ func TestModel(t *testing.T) {
 
 // expect is the reference model: a simulation that knows nothing of records.
 func (s scene) expect() []string {
-	n := len(s.Stages)
-	status, ends := make([]pipeline.StageStatus, n), make([]time.Duration, n)
-	halted, now := false, time.Duration(0)
-	end := func(i int, st pipeline.StageStatus) {
-		status[i] = st
-		a := s.Stages[i]
-		if st != pipeline.StageFailed || a.Policy != pipeline.Halt || a.Always {
-			return
-		}
-		halted = true
-		for j := range status {
-			if status[j] == pipeline.StageRunning && !s.Stages[j].Always {
-				status[j] = pipeline.StageCanceled
-			}
-		}
-	}
-	for {
-		for again := true; again; {
-			again = false
-			for i := range status {
-				if status[i] == "" && s.begin(i, status, halted, func(st pipeline.StageStatus) { end(i, st) }) {
-					ends[i], again = now+s.Stages[i].lasts(), true
-				}
-			}
-		}
-		next := -1
-		for i := range status {
-			if status[i] == pipeline.StageRunning && (next < 0 || ends[i] < ends[next]) {
-				next = i
-			}
-		}
-		if s.Cancel > 0 && s.Cancel > now && (next < 0 && slices.Contains(status, "") || next >= 0 && s.Cancel < ends[next]) {
-			now, halted = s.Cancel, true
-			for j := range status {
-				if status[j] == pipeline.StageRunning && !s.Stages[j].Always {
-					status[j] = pipeline.StageCanceled
-				}
-			}
-			continue
-		}
-		if next < 0 {
+	m := &model{scene: s, now: hold, status: make([]pipeline.StageStatus, len(s.Stages)), ends: make([]time.Duration, len(s.Stages))}
+	for m.begin() {
+		if !m.next() {
 			break
 		}
-		now = ends[next]
-		end(next, s.Stages[next].outcome())
 	}
 	result := pipeline.Succeeded
-	for i, st := range status {
+	for i, st := range m.status {
 		if st == pipeline.StageFailed && (s.Stages[i].Policy == pipeline.Halt || s.Stages[i].Policy == pipeline.FailAtEnd) {
 			result = pipeline.Failed
 		}
 	}
-	if s.Cancel > 0 && s.Cancel <= now {
+	if m.canceled {
 		result = pipeline.Canceled
 	}
 	out := []string{string(result)}
-	for _, st := range status {
+	for _, st := range m.status {
 		out = append(out, string(st))
 	}
 	return out
 }
 
+// model is the state of the reference model.
+type model struct {
+	scene
+	now              time.Duration
+	status           []pipeline.StageStatus // "" is pending
+	ends             []time.Duration        // of what runs
+	acts             int                    // that have been done
+	paused           bool
+	resumes          []time.Duration // when somebody ends whatever pause there is
+	halted, canceled bool
+}
+
+// begin begins and ends what can. It reports whether anything is left.
+func (m *model) begin() (left bool) {
+	for again := true; again; {
+		again = false
+		for i := range m.status {
+			end := func(st pipeline.StageStatus) { m.end(i, st) }
+			if m.status[i] == "" && m.scene.begin(i, m.status, m.halted, m.paused, end) {
+				m.ends[i], again = m.now+m.Stages[i].lasts(), true
+			}
+		}
+	}
+	return slices.Contains(m.status, "") || slices.Contains(m.status, pipeline.StageRunning)
+}
+
+func (m *model) end(i int, st pipeline.StageStatus) {
+	m.status[i] = st
+	if a := m.Stages[i]; st == pipeline.StageFailed && a.Policy == pipeline.Halt && !a.Always {
+		m.halt()
+	}
+}
+
+func (m *model) halt() {
+	m.halted = true
+	for j := range m.status {
+		if m.status[j] == pipeline.StageRunning && !m.Stages[j].Always {
+			m.status[j] = pipeline.StageCanceled
+		}
+	}
+}
+
+// next lets happen what comes next. It reports whether there was anything.
+func (m *model) next() bool {
+	at, do := time.Duration(-1), func() {}
+	first := func(t time.Duration, f func()) {
+		if at < 0 || t < at {
+			at, do = t, f
+		}
+	}
+	for i := range m.status {
+		if m.status[i] == pipeline.StageRunning {
+			first(m.ends[i], func() { m.end(i, m.Stages[i].outcome()) })
+		}
+	}
+	for k, t := range m.resumes {
+		first(t, func() { m.paused, m.resumes = false, slices.Delete(m.resumes, k, k+1) })
+	}
+	if m.acts < len(m.Acts) {
+		a := m.Acts[m.acts]
+		first(a.At, func() { m.acts++; m.act(a) })
+	}
+	if at < 0 {
+		return false
+	}
+	m.now = at
+	do()
+	return true
+}
+
+// act is what somebody does.
+func (m *model) act(a act) {
+	switch a.Kind {
+	case pipeline.SignalPause:
+		m.paused, m.resumes = true, append(m.resumes, m.now+a.For)
+	case pipeline.SignalCancel:
+		m.canceled, m.paused = true, false
+		m.halt()
+	default:
+		i := a.Stage % len(m.Stages)
+		st, what := m.status[i], m.Stages[i]
+		group := what.Type == pipeline.TypeEach && st == pipeline.StageRunning
+		if st != "" && st != pipeline.StageRunning || m.halted && !what.Always || group {
+			return // refused
+		}
+		m.status[i] = pipeline.StageSkipped
+		if a.Kind == pipeline.SignalForce {
+			m.status[i] = pipeline.StageSucceeded
+		}
+	}
+}
+
 // begin starts or ends stage i if it is ready, and reports whether it did.
-func (s scene) begin(i int, status []pipeline.StageStatus, halted bool, end func(pipeline.StageStatus)) bool {
+func (s scene) begin(i int, status []pipeline.StageStatus, halted, paused bool, end func(pipeline.StageStatus)) bool {
 	a := s.Stages[i]
 	if halted && !a.Always {
 		end(pipeline.StageCanceled)
@@ -176,6 +248,9 @@ func (s scene) begin(i int, status []pipeline.StageStatus, halted bool, end func
 		if status[d] == "" || status[d] == pipeline.StageRunning {
 			return false
 		}
+	}
+	if paused {
+		return false
 	}
 	for _, d := range deps {
 		good := status[d] == pipeline.StageSucceeded || status[d] == pipeline.StageSkipped ||

@@ -51,7 +51,7 @@ type Page struct {
 // Search finds executions. There is no index: it reads records in the order of
 // ids, those of the archive last, and decodes a part of each, until it has Limit
 // of them or has looked at Scan. A search of everything therefore costs what
-// reading every record costs: on bolt about 10 µs a record, on s3 a request each.
+// reading every record costs; on s3 that is a request each.
 // Executions that start or end meanwhile may be missed, and one that is archived
 // meanwhile may be found twice.
 // Records that cannot be read are found, as parked, by a Query that names neither

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,13 +70,25 @@ func playShared(t *testing.T, ds []disturbance) (problem string) {
 		if r.exists[c.Key()] {
 			doubled += c.Key() + " "
 		}
+		for other := range r.exists {
+			mu.Lock()
+			end := ends[other]
+			mu.Unlock()
+			inside := strings.Contains(other, "/second/") && strings.Contains(c.Key(), "/second/") && other != c.Key()
+			if inside && (end.IsZero() || time.Now().Before(end)) {
+				doubled += c.Key() + " beside " + other + " "
+			}
+		}
 		return nil
 	}
 	p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
 		x := stage.Start(b, "first", r, in)
 		ok := stage.Approve(b, "ok", stage.Approval{}, stage.After(x))
-		return stage.Start(b, "second", r, x, stage.After(ok))
-	})
+		lock := stage.Lock(b, "lock", pipeline.Const("env"), stage.After(ok))
+		y := stage.Start(b, "second", r, x, stage.After(lock))
+		stage.Unlock(b, "unlock", lock, stage.After(y))
+		return y
+	}, pipeline.Limited(pipeline.Limit{Max: 2}))
 	below := pipeline.NewMemory()
 	var ps [3]*process
 	for k := range ps {

@@ -65,7 +65,7 @@ func (s scene) play(t *testing.T) ([]string, error) {
 }
 
 func (s scene) process(t *testing.T, store *storetest.Faulty, p *pipeline.Pipeline[int, int]) (pipeline.Snapshot, error) {
-	e, stop := pipelinetest.On(t, store, pipeline.Options{DrainTimeout: time.Nanosecond}, p)
+	e, stop := pipelinetest.On(t, store, pipeline.Options{DrainTimeout: time.Nanosecond, Authorize: operators.Authorize}, p)
 	defer stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -86,14 +86,8 @@ func (s scene) process(t *testing.T, store *storetest.Faulty, p *pipeline.Pipeli
 				}
 			}
 		}
-		if err == nil && s.Cancel > 0 {
-			go func() {
-				select {
-				case <-time.After(s.Cancel):
-					_ = run.Cancel(ctx, "alice", "")
-				case <-ctx.Done():
-				}
-			}()
+		for k, a := range s.Acts {
+			go s.do(ctx, e, k, a)
 		}
 		if err == nil {
 			_, err = run.Wait(ctx)
@@ -122,11 +116,43 @@ func (s scene) process(t *testing.T, store *storetest.Faulty, p *pipeline.Pipeli
 	}
 }
 
+// do sends the signals of an act, each twice. Some are refused.
+func (s scene) do(ctx context.Context, e pipeline.Engine, k int, a act) {
+	send := func(after time.Duration, name string, sig pipeline.Signal) {
+		select {
+		case <-time.After(after):
+		case <-ctx.Done():
+			return
+		}
+		sig.ID, sig.Actor, sig.Reason = fmt.Sprint(name, k), "alice", "as told"
+		for range 2 {
+			_ = e.Signal(ctx, "x", sig)
+		}
+	}
+	sig := pipeline.Signal{Kind: a.Kind}
+	if a.Kind == pipeline.SignalSkip || a.Kind == pipeline.SignalForce {
+		sig.Stage = id(a.Stage % len(s.Stages))
+	}
+	if a.Kind == pipeline.SignalForce {
+		switch s.Stages[a.Stage%len(s.Stages)].Type {
+		case pipeline.TypeGate:
+		case pipeline.TypeEach:
+			sig.Output = []byte("[1]")
+		default:
+			sig.Output = []byte("1")
+		}
+	}
+	send(a.At, "act", sig)
+	if a.Kind == pipeline.SignalPause {
+		send(a.For, "resume", pipeline.Signal{Kind: pipeline.SignalResume})
+	}
+}
+
 func id(i int) string { return fmt.Sprint("s", i) }
 
 func (s scene) pipeline(w *theatre) *pipeline.Pipeline[int, int] {
 	return pipeline.Define("model", 1, func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
-		hold := stage.Wait(b, "hold", time.Second) // until all decisions are in
+		hold := stage.Wait(b, "hold", hold) // until all decisions are in
 		refs := make([]pipeline.Ref[int], len(s.Stages))
 		deps := make([]pipeline.Dep, len(s.Stages))
 		for i, a := range s.Stages {

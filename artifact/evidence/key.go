@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 
 	"github.com/gennaker/gennaker/artifact"
 )
@@ -64,7 +65,7 @@ func LoadKey(name, file string) (*Key, error) {
 		return nil, fmt.Errorf("key %q: %w", name, err)
 	}
 	switch {
-	case info.Mode().Perm()&0o077 != 0:
+	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows": // which has no such modes
 		return nil, fmt.Errorf("key %q: file %s may be read by others (mode %04o); chmod 600 it", name, file, info.Mode().Perm())
 	case info.Size() > maxKeyFile:
 		return nil, fmt.Errorf("key %q: file %s has %d bytes; that is no key", name, file, info.Size())

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -86,10 +87,14 @@ func (r *Repository) overHTTPS() error {
 	if len(r.o.Key) > 0 || len(r.o.KnownHosts) > 0 {
 		return errors.New("ssh keys are of no use over https")
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSHandshakeTimeout = r.o.Timeout
-	t.ResponseHeaderTimeout = r.o.Timeout
-	t.DisableKeepAlives = true // few requests are made, and nobody closes the client
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: r.o.Timeout}).DialContext,
+		TLSHandshakeTimeout:   r.o.Timeout,
+		ResponseHeaderTimeout: r.o.Timeout,
+		ForceAttemptHTTP2:     true,
+		DisableKeepAlives:     true, // few requests are made, and nobody closes the client
+	}
 	if len(r.o.CA) > 0 {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(r.o.CA) {

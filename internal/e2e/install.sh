@@ -1,8 +1,9 @@
 #!/bin/sh
 # install.sh installs what the end-to-end tests need from Debian: ip, nft,
-# redis-server, docker-registry and the PostgreSQL server programs. It must run as
-# root and asks nothing. What is there already is left alone, and no service is
-# started: the tests start servers of their own, with their own data.
+# redis-server, docker-registry, the PostgreSQL server programs, python3-jenkins
+# and npm. It must run as root and asks nothing. What is there already is left
+# alone, and no service is started: the tests start servers of their own, with
+# their own data.
 set -eu
 
 missing=""
@@ -20,6 +21,9 @@ want util-linux command -v nsenter
 want redis-server command -v redis-server
 want postgresql postgres_there
 want docker-registry command -v docker-registry
+want python3-jenkins /usr/bin/python3 -c 'import jenkins'
+want nodejs command -v node
+want npm command -v npm
 want ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 
 if [ -z "$missing" ]; then

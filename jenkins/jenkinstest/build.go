@@ -50,6 +50,7 @@ type Build struct {
 	log         console
 	files       []*file
 	scm         []SCM
+	tests       []Test
 	stages      []*stageRun
 	inputs      []*inputRun
 	steps       int // flow node ids

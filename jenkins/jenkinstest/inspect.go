@@ -133,6 +133,25 @@ func (s *Server) DeleteBuild(job string, number int) error {
 	return fmt.Errorf("jenkinstest: build %s #%d: not found", job, number)
 }
 
+// RemoveJob deletes a job with its builds, so that one of the same name can be added whose builds count from 1 again. It fails
+// for a folder, for a job whose build runs or waits, and for one that does not exist.
+func (s *Server) RemoveJob(job string) error {
+	s.lock()
+	defer s.mu.Unlock()
+	n := s.find(job)
+	switch {
+	case n == nil || n == s.root:
+		return fmt.Errorf("jenkinstest: job %s: not found", job)
+	case n.isFolder():
+		return fmt.Errorf("jenkinstest: job %s: it is a folder", job)
+	case n.running() != nil || slices.ContainsFunc(s.queue, func(it *item) bool { return it.job == n }):
+		return fmt.Errorf("jenkinstest: job %s: a build runs or waits", job)
+	}
+	n.parent.children = slices.DeleteFunc(n.parent.children, func(c *node) bool { return c == n })
+	s.left = slices.DeleteFunc(s.left, func(it *item) bool { return it.job == n })
+	return nil
+}
+
 // ExpireLeftItems forgets the items that left the queue, as five minutes do.
 func (s *Server) ExpireLeftItems() {
 	s.lock()

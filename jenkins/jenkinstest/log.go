@@ -107,6 +107,7 @@ func (r *logReader) Read(p []byte) (int, error) {
 type crlfReader struct {
 	src  io.Reader
 	buf  [4096]byte
+	room []byte // what out is part of
 	out  []byte
 	last byte
 	err  error
@@ -118,7 +119,7 @@ func (r *crlfReader) Read(p []byte) (int, error) {
 			return 0, r.err
 		}
 		n, err := r.src.Read(r.buf[:])
-		r.err = err
+		r.err, r.out = err, r.room[:0]
 		for _, c := range r.buf[:n] {
 			if c == '\n' && r.last != '\r' {
 				r.out = append(r.out, '\r')
@@ -126,11 +127,10 @@ func (r *crlfReader) Read(p []byte) (int, error) {
 			r.out = append(r.out, c)
 			r.last = c
 		}
+		r.room = r.out
 	}
 	n := copy(p, r.out)
-	if r.out = r.out[n:]; len(r.out) == 0 {
-		r.out = nil
-	}
+	r.out = r.out[n:]
 	return n, nil
 }
 

@@ -33,6 +33,8 @@ func (c *call) build(b *Build, rest []string) *reply {
 		return c.describe(b)
 	case "wfapi":
 		return c.wfapi(b, rest[1:])
+	case "testReport":
+		return c.testReport(b, rest[1:])
 	case "input":
 		return c.input(b, rest[1:])
 	case "execution":

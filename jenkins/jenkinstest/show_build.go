@@ -92,6 +92,9 @@ func (c *call) buildActions(b *Build) []any {
 	for _, scm := range b.scm {
 		out = append(out, scm.view(b.number))
 	}
+	if len(b.tests) > 0 {
+		out = append(out, b.testAction())
+	}
 	if b.job.spec.Kind != Pipeline {
 		return out
 	}

@@ -139,23 +139,7 @@ func (p *process) run(t *testing.T, c Case, before *process, o CrashOptions) (en
 	}
 	done := make(chan error, 1)
 	wg.Go(func() { done <- p.program(ctx, &wg, c, e) })
-	select {
-	case <-p.store.Crashed():
-	case <-p.frozen:
-	case err := <-done:
-		if isClosed(p.store.Crashed()) {
-			break
-		}
-		if err != nil {
-			t.Errorf("process: %v", err)
-			break
-		}
-		s, err := e.Get(ctx, c.ID)
-		if err != nil {
-			t.Errorf("get: %v", err)
-			break
-		}
-		p.final = &s
+	if p.watch(ctx, t, c, e, done) {
 		return end
 	}
 	close(p.gone)
@@ -164,6 +148,33 @@ func (p *process) run(t *testing.T, c Case, before *process, o CrashOptions) (en
 		stop()
 	}
 	return end
+}
+
+// watch waits until the program has ended, or the process dies or is suspended.
+// It reports whether the execution has ended.
+func (p *process) watch(ctx context.Context, t *testing.T, c Case, e pipeline.Engine, done <-chan error) bool {
+	t.Helper()
+	select {
+	case <-p.store.Crashed():
+		return false
+	case <-p.frozen:
+		return false
+	case err := <-done:
+		if isClosed(p.store.Crashed()) {
+			return false
+		}
+		if err != nil {
+			t.Errorf("process: %v", err)
+			return false
+		}
+	}
+	s, err := e.Get(ctx, c.ID)
+	if err != nil {
+		t.Errorf("get: %v", err)
+		return false
+	}
+	p.final = &s
+	return true
 }
 
 // program is what the user's program does.

@@ -29,6 +29,11 @@
 //  6. Slices are copied both ways.
 //  7. The outcomes of a batch are in the order of its Ops and independent.
 //
+// With such a store an engine keeps its own promises, which the suite checks too:
+// after a lost reply it finds its own write by the write's id, large values are
+// kept beside the record, and a record that is damaged, cut short or of a newer
+// program is left as it is.
+//
 // The suite uses real concurrency and no clock, so it runs against genuine
 // servers as well as in memory. Stores given by the open function must be
 // empty; the function registers their closing with t.Cleanup.

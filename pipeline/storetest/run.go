@@ -38,6 +38,9 @@ func Run(t *testing.T, open func(t *testing.T) pipeline.Store) {
 		{"BatchLarge", testBatchLarge},
 		{"BatchRace", testBatchRace},
 		{"BatchCancelled", testBatchCancelled},
+		{"LostReplies", testLostReplies},
+		{"Blobs", testBlobs},
+		{"UnusableRecords", testUnusableRecords},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

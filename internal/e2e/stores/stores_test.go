@@ -26,7 +26,16 @@ import (
 	"github.com/gennaker/gennaker/pipeline/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(netns.Main(m.Run, netns.Options{Prepare: miniotest.Prepare})) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asWorker) != "" {
+		if err := work(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(netns.Main(m.Run, netns.Options{Prepare: miniotest.Prepare}))
+}
 
 // genuine is a server with places for stores.
 type genuine struct {
