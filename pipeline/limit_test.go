@@ -293,7 +293,9 @@ func TestLockCrashEverywhere(t *testing.T) {
 // place never be given back.
 func TestLimitKeyIsText(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] { return stage.Run(b, "go", add(1), in) },
+		p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			return stage.Run(b, "go", add(1), in)
+		},
 			pipeline.LimitedBy(func(int) string { return "caf\xc3" }, pipeline.Limit{Max: 1}))
 		e := engine(t, p)
 		_, err := pipeline.Start(t.Context(), e, p, "x", 1)
