@@ -61,14 +61,6 @@ func (l listing) find(number, started int64) (listed, bool) {
 	return l.builds[i], true
 }
 
-// lowest is the number from which on the listing is complete.
-func (l listing) lowest() int64 {
-	if l.whole || len(l.builds) == 0 {
-		return 0
-	}
-	return l.builds[len(l.builds)-1].Number
-}
-
 // wants is the number down to which the cursor needs a list of builds.
 func (c *cursor) wants() int64 {
 	low := c.Floor + 1

@@ -98,6 +98,11 @@ func (a App) Validate() error {
 	if a.Timeout < 0 {
 		bad("Timeout", "it is negative")
 	}
+	if a.Router != nil {
+		if entry := a.Router.entry(a); len(validation.IsDNS1123Subdomain(entry.Name)) > 0 {
+			bad("Router", "the name of the %s is %q; give the Name of the object that leads to the Service", entry.Kind, entry.Name)
+		}
+	}
 	for _, p := range a.Images {
 		if err := p.check(); err != nil {
 			bad("Images", "%v", err)

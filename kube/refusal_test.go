@@ -213,3 +213,11 @@ func TestImageWithoutDigestIsRefused(t *testing.T) {
 	_, err := artifact.Image("registry.test/shop/web:v1")
 	require.ErrorIs(t, err, artifact.ErrNoDigest)
 }
+
+func TestRouterWithoutName(t *testing.T) {
+	for kind, r := range map[string]kube.Router{"HTTPRoute": kube.HTTPRoute{}, "Ingress": kube.Ingress{}} {
+		err := kube.App{Router: r}.Validate()
+		require.ErrorIs(t, err, kube.ErrInvalid)
+		require.ErrorContains(t, err, `the name of the `+kind+` is ""`)
+	}
+}

@@ -88,8 +88,8 @@ func Add[O any](b *Builder, n Node) Ref[O] {
 		nd.setWork(b)
 	case n.Gate != nil:
 		nd.Type, nd.Kind = TypeGate, "gate/v1"
-		if q, a := n.Gate.Quorum, len(n.Gate.Approvers); q < 0 || a > 0 && q > a {
-			b.failStage(nd.ID, fmt.Sprintf("quorum %d cannot be reached by %d approvers", q, a))
+		if problem := n.Gate.problem(); problem != "" {
+			b.failStage(nd.ID, problem)
 		}
 	case n.Lock:
 		nd.Type, nd.Kind = TypeLock, "lock/v1"
@@ -138,7 +138,9 @@ func (n *node) setWork(b *Builder) {
 
 // Fail reports a problem of a stage's definition. Like every other mistake it is
 // returned by Plan and Start, with all the others.
-func (b *Builder) Fail(stage string, problem error) { b.failStage(stage, problem.Error()) }
+func (b *Builder) Fail(stage string, problem error) {
+	b.fail(&StageError{Stage: stage, Problem: problem.Error(), Err: problem})
+}
 
 func (b *Builder) fail(err error) { *b.errs = append(*b.errs, err) }
 

@@ -142,7 +142,11 @@ func (e *DefinitionError) Unwrap() []error { return e.Problems }
 type StageError struct {
 	Stage   string
 	Problem string
+	Err     error // the problem, where it is an error of its own, such as a *strategy.CapabilityError
 }
+
+// Unwrap returns Err.
+func (e *StageError) Unwrap() error { return e.Err }
 
 func (e *StageError) Error() string { return fmt.Sprintf("stage %q: %s", e.Stage, e.Problem) }
 

@@ -39,7 +39,9 @@ func TestDefinitionErrors(t *testing.T) {
 		stage.Run(b, "longer", add(1), in, stage.Timeout(time.Hour), stage.Deadline(time.Minute))
 		stage.Run(b, "policy", add(1), in, stage.OnFailure("whatever"))
 		stage.Run(b, "kindless", stage.Func("", func(*stage.Ctx, int) (int, error) { return 0, nil }), in)
-		stage.Approve(b, "quorum", stage.Approval{Quorum: 3, Approvers: []string{"a", "b"}})
+		stage.Approve(b, "quorum", stage.Approval{Quorum: 3, Approvers: []string{"a", "b", "a"}})
+		stage.Approve(b, "below", stage.Approval{Quorum: -1})
+		stage.Approve(b, "nameless", stage.Approval{Approvers: []string{""}})
 		stage.Wait(b, "instant", 0)
 		stage.Approve(b, "again", stage.Approval{}, stage.Retry(3, 0))
 		stage.Sub(b, "sub", broken, in)
@@ -59,13 +61,13 @@ func TestDefinitionErrors(t *testing.T) {
 		`pipeline name "bad name"`, `pipeline version 0`, `stage "twice": duplicate id`, `stage "zero": uses the zero Ref`,
 		`stage "foreign": uses stage "theirs", which is unknown here`, `stage "Bad/ID": id: want`, `stage "negative": negative`,
 		`stage "longer": timeout 1h0m0s of one attempt exceeds the deadline`, `unknown failure policy "whatever"`,
-		`stage "kindless": its work has an empty kind`, `quorum 3 cannot be reached by 2 approvers`, `stage "instant": nothing to do`,
+		`stage "kindless": its work has an empty kind`, `quorum 3 cannot be reached by 2 approvers`, `quorum -1 is negative`, `an approver has no name`, `stage "instant": nothing to do`,
 		`stage "again": a stage of type "gate" cannot be retried`, `stage "sub": pipeline "Broken"`, `stage "func": constant of type func()`,
 		`stage "each": negative MaxParallel`, `stage "reach-in": uses stage "each/inside"`,
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	require.Len(t, def.Problems, 17)
+	require.Len(t, def.Problems, 19)
 	_, err = pipeline.Start(t.Context(), pipeline.New(pipeline.NewMemory(), pipeline.Options{}), p, "x", 1)
 	require.ErrorAs(t, err, &def, "nothing is started")
 	_, err = other.Plan()

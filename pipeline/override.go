@@ -25,7 +25,7 @@ func (m *machine) override(sig *Signal) (bool, error) {
 	if i < 0 {
 		return m.refuse(sig, ErrInvalid, "it has no such stage")
 	}
-	if class, why := m.mayOverride(i, sig); why != "" {
+	if why, class := m.mayOverride(i, sig); why != "" {
 		return m.refuse(sig, class, "%s", why)
 	}
 	out, err := m.forced(i, sig)
@@ -60,30 +60,30 @@ func (m *machine) override(sig *Signal) (bool, error) {
 }
 
 // mayOverride says why stage i cannot be overridden now, "" if it can.
-func (m *machine) mayOverride(i int, sig *Signal) (class error, why string) {
+func (m *machine) mayOverride(i int, sig *Signal) (why string, class error) {
 	s, n := &m.r.Stages[i], m.v.insts[i].n
 	again := m.r.Status.Final() && sig.Kind == SignalForce // begins anew behind the stage
 	switch {
 	case sig.Reason == "":
-		return ErrInvalid, "a reason is required"
+		return "a reason is required", ErrInvalid
 	case sig.Generation != 0 && sig.Generation != s.Gen:
-		return ErrInvalid, fmt.Sprintf("the decision is about generation %d, the stage is at %d", sig.Generation, s.Gen)
+		return fmt.Sprintf("the decision is about generation %d, the stage is at %d", sig.Generation, s.Gen), ErrInvalid
 	case m.r.Status.Final() && sig.Kind == SignalSkip:
-		return ErrFinished, fmt.Sprintf("the execution has ended: it %s", m.r.Status)
+		return fmt.Sprintf("the execution has ended: it %s", m.r.Status), ErrFinished
 	case s.Status.Final() && !again:
-		return ErrFinished, fmt.Sprintf("the stage has ended: it %s; once the execution has ended, restart it or force its success", s.Status)
+		return fmt.Sprintf("the stage has ended: it %s; once the execution has ended, restart it or force its success", s.Status), ErrFinished
 	case s.Override != nil && !again:
-		return ErrFinished, "it has been decided: " + s.Override.why()
+		return "it has been decided: " + s.Override.why(), ErrFinished
 	case !again && m.v.halted(m.r, i) != "":
-		return ErrInvalid, "the execution is ending: " + m.v.halted(m.r, i)
+		return "the execution is ending: " + m.v.halted(m.r, i), ErrInvalid
 	case n.body != nil && s.Status == StageRunning:
-		return ErrInvalid, "it is a group that runs; decide about the stages in it"
+		return "it is a group that runs; decide about the stages in it", ErrInvalid
 	case n.Gate != nil && len(n.Gate.Approvers) > 0 && !slices.Contains(n.Gate.Approvers, sig.Actor):
-		return ErrForbidden, fmt.Sprintf("only %v may decide", n.Gate.Approvers)
+		return fmt.Sprintf("only %v may decide", n.Gate.Approvers), ErrForbidden
 	case n.Gate != nil && !n.Gate.AllowSelf && sig.Actor == m.r.StartedBy:
-		return ErrForbidden, "whoever started the execution may not decide about its gates"
+		return "whoever started the execution may not decide about its gates", ErrForbidden
 	}
-	return nil, ""
+	return "", nil
 }
 
 // forced returns the output that a signal gives to stage i.

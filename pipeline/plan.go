@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -81,6 +82,20 @@ type Gate struct {
 	AllowSelf bool `json:"allowSelf,omitempty"`
 	// Message is shown to the approvers.
 	Message string `json:"message,omitempty"`
+}
+
+// problem says why the gate could never open, "" if it can.
+func (g *Gate) problem() string {
+	people := slices.Compact(slices.Sorted(slices.Values(g.Approvers)))
+	switch {
+	case g.Quorum < 0:
+		return fmt.Sprintf("quorum %d is negative", g.Quorum)
+	case slices.Contains(people, ""):
+		return "an approver has no name"
+	case len(people) > 0 && g.Quorum > len(people):
+		return fmt.Sprintf("quorum %d cannot be reached by %d approvers", g.Quorum, len(people))
+	}
+	return ""
 }
 
 // Stage is one node of a Plan. Durations are in nanoseconds in JSON.

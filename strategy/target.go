@@ -56,7 +56,7 @@ type CapabilityError struct {
 }
 
 func (e *CapabilityError) Error() string {
-	return fmt.Sprintf("strategy %q: the target has no %s; choose another strategy or another router",
+	return fmt.Sprintf("strategy %q: the target has no %s; give the target what is missing, such as a router or a judge, or choose another strategy",
 		e.Kind, strings.Join(e.Missing, ", "))
 }
 

@@ -89,11 +89,13 @@ func files(k *types.Kustomization) []string {
 	if p := k.OpenAPI["path"]; p != "" {
 		refs = append(refs, p)
 	}
+	//lint:ignore SA1019 files that still use the old field are checked, too
 	for _, p := range k.PatchesStrategicMerge {
 		if !strings.Contains(string(p), "\n") {
 			refs = append(refs, string(p))
 		}
 	}
+	//lint:ignore SA1019 files that still use the old field are checked, too
 	for _, list := range [][]types.Patch{k.Patches, k.PatchesJson6902} {
 		for _, p := range list {
 			refs = append(refs, p.Path)
