@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"jenkins/jenkinstest":    {},
 	"internal/bench":         {module + "...", "go.etcd.io/bbolt"},
 	"examples/quickstart":    {module + "..."},
+	"examples/canary":        {module + "..."},
 	"examples/promotion":     {module + "..."},
 	"examples/release":       {module + "...", "golang.org/x/term", "k8s.io/..."},
 	"examples/world":         {module + "...", "k8s.io/..."},

@@ -125,6 +125,7 @@ type engine struct {
 	fence   uint64
 	polls   int
 	details []string
+	told    []pipeline.Told
 	budget  time.Duration // of a call of Poll; zero means 20 s
 	// crash is asked after every call and before and after every persisted
 	// handle; true ends the process there.
@@ -138,7 +139,7 @@ func (w *world) engine(key, image string, s strategy.Strategy) *engine {
 }
 
 func (e *engine) ctx(ctx context.Context) *stage.Ctx {
-	return stage.NewCtx(&pipeline.Call{Context: ctx, Key: e.key, Fence: e.fence, Generation: 1, Attempt: 1, Budget: cmp.Or(e.budget, 20*time.Second)})
+	return stage.NewCtx(&pipeline.Call{Context: ctx, Key: e.key, Fence: e.fence, Generation: 1, Attempt: 1, Told: e.told, Budget: cmp.Or(e.budget, 20*time.Second)})
 }
 
 func (e *engine) dies(where string) bool { return e.crash != nil && e.crash(where) }

@@ -78,6 +78,9 @@ func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) 
 
 // poll performs a step.
 func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
+	if rel.hear(c.Told()) {
+		return next("a signal was heard"), nil
+	}
 	ctx, cancel := context.WithTimeout(c, budget(c))
 	defer cancel()
 	return patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(c, ctx) })
@@ -100,11 +103,9 @@ func patiently[T any](ctx context.Context, progress func(string, ...any), do fun
 	}
 }
 
-func (rel *release) step(c *stage.Ctx, ctx context.Context) (stage.Status[stage.Release], error) {
+// step performs one step; long is the context of what may take longer than it.
+func (rel *release) step(long, ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
-	if rel.hear(c.Told()) {
-		return next("a signal was heard"), nil
-	}
 	if rel.r.digest != h.Digest && h.Phase != Restoring && h.Phase != Done {
 		return rel.turn(fmt.Errorf("%w: this program has other manifests than the one that began the release", ErrDrift)), nil
 	}
@@ -112,7 +113,7 @@ func (rel *release) step(c *stage.Ctx, ctx context.Context) (stage.Status[stage.
 	case Applying:
 		return rel.objects(ctx, rel.r.before, h.Before, Rollout)
 	case Rollout:
-		return rel.rollout(c, ctx)
+		return rel.rollout(long, ctx)
 	case Following:
 		return rel.objects(ctx, rel.r.after, h.After, Done)
 	case Restoring:

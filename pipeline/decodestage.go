@@ -47,6 +47,8 @@ func (s *stageRec) set(name, v []byte) error {
 		return setInt(&s.Base, v)
 	case `"votes"`:
 		return json.Unmarshal(v, &s.Votes)
+	case `"told"`:
+		return json.Unmarshal(v, &s.Told)
 	case `"steps"`:
 		return json.Unmarshal(v, &s.Steps)
 	case `"undo"`:

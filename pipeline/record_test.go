@@ -43,6 +43,9 @@ var (
 	anyVote = rapid.Custom(func(t *rapid.T) Vote {
 		return Vote{Actor: anyText.Draw(t, "actor"), Approve: rapid.Bool().Draw(t, "approve"), At: anyTime.Draw(t, "at")}
 	})
+	anyTold = rapid.Custom(func(t *rapid.T) Told {
+		return Told{N: rapid.Int().Draw(t, "n"), Say: anyText.Draw(t, "say"), Actor: anyText.Draw(t, "actor"), At: anyTime.Draw(t, "at")}
+	})
 	anyItem = rapid.Custom(func(t *rapid.T) itemRec {
 		return itemRec{Key: anyText.Draw(t, "key"), Value: anyRaw.Draw(t, "v"), Status: anyStatus.Draw(t, "s"), Halted: anyText.Draw(t, "h"), Past: rapid.Bool().Draw(t, "p")}
 	})
@@ -59,6 +62,7 @@ var (
 			Started: anyTime.Draw(t, "st"), Ended: anyTime.Draw(t, "en"), Halted: anyText.Draw(t, "ha"),
 			Items: rapid.SliceOfN(anyItem, 0, 2).Draw(t, "items"), Base: rapid.Int().Draw(t, "base"),
 			Votes:   rapid.SliceOfN(anyVote, 0, 2).Draw(t, "votes"),
+			Told:    rapid.SliceOfN(anyTold, 0, 2).Draw(t, "told"),
 			History: rapid.SliceOfN(anyPast, 0, 2).Draw(t, "history"),
 			Steps:   rapid.MapOfN(anyText, anyRaw, 0, 2).Draw(t, "steps"),
 		}

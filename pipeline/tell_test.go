@@ -80,6 +80,27 @@ func TestTellWakesAPoll(t *testing.T) {
 	}
 }
 
+// What an effect was told is there after a restart of the process, and counts on.
+func TestTellSurvivesARestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := listener{newRemote()}
+		l.poll = l.wait
+		store := pipeline.NewMemory()
+		e, stop := pipelinetest.On(t, store, pipeline.Options{}, told(l))
+		run := begin(t, e, told(l), "x", 1)
+		require.NoError(t, run.Tell(t.Context(), "remote", "wait", "alice", "not yet"))
+		require.NoError(t, run.Tell(t.Context(), "remote", "go", "alice", "looks good"))
+		stop()
+		e, stop = pipelinetest.On(t, store, pipeline.Options{}, told(l))
+		defer stop()
+		pipelinetest.Approve(t, e, "x", "gate", "bob")
+		pipelinetest.Advance(time.Minute)
+		s := mustGet(t, e, "x")
+		require.Len(t, stageOf(t, s, "remote").Told, 2)
+		require.Equal(t, "2", string(stageOf(t, s, "remote").Output))
+	})
+}
+
 func TestTellIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := listener{newRemote()}

@@ -29,5 +29,7 @@
 //
 // # Cancellation
 //
-// Operations end with their context, with its cause. Over ssh, connecting and shaking hands take up to Options.Timeout more.
+// Operations end with their context, with its cause. Connecting and
+// shaking hands take at most Options.Timeout; over ssh, what a silent server was asked before that is given up, and its
+// connection stays until the server closes it.
 package gitartifact

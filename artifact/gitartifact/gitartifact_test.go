@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -282,4 +283,29 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	_, err = gitartifact.Open("git.test:shop.git", gitartifact.Options{Key: encrypted, Passphrase: "pass"})
 	require.NoError(t, err)
+}
+
+func TestSilentServerIsGivenUp(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close() // also ends what waits for it
+	_, key := newKey(t)
+	known := filepath.Join(t.TempDir(), "known_hosts")
+	require.NoError(t, os.WriteFile(known, nil, 0o600))
+	open := func(timeout time.Duration) *gitartifact.Repository {
+		repo, err := gitartifact.Open("ssh://git@"+silent.Addr().String()+"/shop.git",
+			gitartifact.Options{Key: key, KnownHosts: []string{known}, Timeout: timeout})
+		require.NoError(t, err)
+		return repo
+	}
+
+	_, err = open(50*time.Millisecond).Resolve(t.Context(), "main")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "no session within 50ms")
+
+	stop := errors.New("the release was stopped")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(stop) })
+	_, err = open(time.Hour).Resolve(ctx, "main")
+	require.ErrorIs(t, err, stop)
 }

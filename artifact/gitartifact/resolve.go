@@ -3,6 +3,7 @@ package gitartifact
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -77,8 +78,7 @@ func (r *Repository) open(ctx context.Context) (transport.UploadPackSession, *pa
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}
-	ep := *r.endpoint // go-git follows the first redirect by changing it
-	s, err := r.client.NewUploadPackSession(&ep, r.auth)
+	s, err := r.connect(ctx)
 	if err != nil {
 		return nil, nil, connecting(err)
 	}
@@ -91,6 +91,36 @@ func (r *Repository) open(ctx context.Context) (transport.UploadPackSession, *pa
 		return nil, nil, err
 	}
 	return s, adv, nil
+}
+
+// connect opens a session. Over ssh that means to shake hands, for which go-git
+// knows no end: a server that accepts the connection and says nothing is given up
+// after the timeout, and the session closed if it comes about after all.
+func (r *Repository) connect(ctx context.Context) (transport.UploadPackSession, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.o.Timeout, fmt.Errorf("no session within %s: %w", r.o.Timeout, context.DeadlineExceeded))
+	defer cancel()
+	type result struct {
+		session transport.UploadPackSession
+		err     error
+	}
+	done := make(chan result)
+	go func() {
+		ep := *r.endpoint // go-git follows the first redirect by changing it
+		s, err := r.client.NewUploadPackSession(&ep, r.auth)
+		select {
+		case done <- result{s, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = s.Close() // nobody waits for it any more
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.session, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // connecting adds to an error of the ssh library what it says in words only.

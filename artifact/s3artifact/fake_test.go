@@ -45,6 +45,13 @@ func newFakeS3(bucket string) *fakeS3 {
 	return &fakeS3{bucket: bucket, objects: make(map[string]fakeObject), uploads: make(map[string]map[int][]byte)}
 }
 
+// locked looks at the service, or changes it, while requests whose client has gone may still be under way.
+func (f *fakeS3) locked(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
 func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

@@ -54,27 +54,34 @@ func TestUploadGoesOn(t *testing.T) {
 	digest := artifact.FromBytes(content)
 	put := func() error { return store.Put(t.Context(), digest, bytes.NewReader(content), nil) }
 	away := func(part string) {
-		fake.before = func(w http.ResponseWriter, r *http.Request) bool {
+		before := func(w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Query().Get("partNumber") == part || part == "complete" && r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
 				panic(http.ErrAbortHandler)
 			}
 			return false
 		}
+		fake.locked(func() { fake.before = before })
 	}
 	away("3")
 	require.Error(t, put())
-	require.Equal(t, 1, len(fake.uploads), "it is kept")
-	require.Equal(t, 2, fake.sent)
+	fake.locked(func() {
+		require.Equal(t, 1, len(fake.uploads), "it is kept")
+		require.Equal(t, 2, fake.sent)
+	})
 	_, err = store.Stat(t.Context(), digest)
 	require.ErrorIs(t, err, artifact.ErrNotFound)
 	away("complete")
 	require.Error(t, put())
-	require.Equal(t, 5, fake.sent, "two parts are not sent again")
-	fake.before = nil
+	fake.locked(func() {
+		require.Equal(t, 5, fake.sent, "two parts are not sent again")
+		fake.before = nil
+	})
 	require.NoError(t, put())
-	require.Equal(t, 5, fake.sent)
-	require.Equal(t, 1, fake.count, "there was one upload")
-	require.Zero(t, len(fake.uploads))
+	fake.locked(func() {
+		require.Equal(t, 5, fake.sent)
+		require.Equal(t, 1, fake.count, "there was one upload")
+		require.Zero(t, len(fake.uploads))
+	})
 	back, err := store.ReadAll(t.Context(), digest, 0)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(content, back))
@@ -96,14 +103,16 @@ func TestUploadDoesNotGoOnWithSomethingElse(t *testing.T) {
 			return false
 		}
 		require.Error(t, store.Put(t.Context(), digest, bytes.NewReader(content), nil))
-		require.Equal(t, 1, len(fake.uploads))
-		for id, parts := range fake.uploads {
-			parts[1] = bytes.ToUpper(parts[1])
-			if gone {
-				delete(fake.uploads, id)
+		fake.locked(func() {
+			require.Equal(t, 1, len(fake.uploads))
+			for id, parts := range fake.uploads {
+				parts[1] = bytes.ToUpper(parts[1])
+				if gone {
+					delete(fake.uploads, id)
+				}
 			}
-		}
-		fake.before = nil
+			fake.before = nil
+		})
 		require.NoError(t, store.Put(t.Context(), digest, bytes.NewReader(content), nil))
 		back, err := store.ReadAll(t.Context(), digest, 0)
 		require.NoError(t, err)
