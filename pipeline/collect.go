@@ -120,6 +120,11 @@ func (p *pass) tombstone(ctx context.Context, it Item, h head) error {
 	if p.now.Sub(h.At) < tombstoneStays {
 		return nil
 	}
+	// Its id is free as soon as it is gone. So only one process may remove it, who has
+	// another hour for that: whoever is late would remove what was started meanwhile.
+	if claimed, err := p.e.bury(ctx, it.Key, it.Version, h, h.Gone); err != nil || !claimed {
+		return err
+	}
 	if h.Gone == goneDeleted { // whoever deleted it may have died in the middle
 		if err := p.e.clear(ctx, h.ID); err != nil {
 			return err

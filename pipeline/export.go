@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // exportFormat is the format of the files that this program writes and reads.
@@ -23,6 +25,9 @@ type exportFile struct {
 }
 
 const exportKind = "execution"
+
+// maxImportCount leaves room to count on.
+const maxImportCount = 1 << 62
 
 // MaxImport is how many bytes a file may have that Import reads.
 const MaxImport = 256 << 20
@@ -73,7 +78,9 @@ func compact(raw []byte) ([]byte, error) {
 type ImportOptions struct {
 	// Live lets an execution be imported that had not ended when it was exported:
 	// this engine goes on with it. The store that it comes from must not be worked
-	// on any more, or every effect may happen twice.
+	// on any more, or every effect may happen twice. What it held there, a mutex or a
+	// place under a limit, it asks for anew here, and starts nothing before it has it;
+	// what was in the middle goes on.
 	Live bool
 }
 
@@ -122,6 +129,8 @@ func (e *Embedded) Import(ctx context.Context, file []byte, o ImportOptions) (st
 	}
 	r.Rev++
 	r.Epoch++
+	r.Owner = ""
+	r.queueAgain()
 	defer e.beginning(r.ID)()
 	switch _, err := e.write(ctx, r, ""); {
 	case errors.Is(err, ErrConflict):
@@ -195,6 +204,10 @@ func (e *Embedded) checkImport(r *record, p *Plan) (problem string) {
 		return "the execution's id is malformed"
 	case r.Pipeline != p.Name || r.Version != p.Version:
 		return "its pipeline is not that of its plan"
+	case r.Rev > maxImportCount || r.Epoch > maxImportCount || r.Seq > maxImportCount:
+		return "its revision, epoch or number of events is too large"
+	case slices.ContainsFunc(r.Locks, func(l lockRec) bool { return !strings.HasPrefix(l.Ticket, r.ID+"/") }):
+		return "it has the lock of another execution"
 	case len(r.Blobs) > 0:
 		return "it refers to blobs"
 	case checkLabels(r.Labels) != nil:

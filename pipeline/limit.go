@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // QueuePolicy says what becomes of an execution that comes when a Limit is reached.
@@ -49,6 +50,9 @@ func LimitedBy[I any](key func(I) string, l Limit) Option {
 			k := key(in)
 			if len(k) > maxLockName {
 				return "", fmt.Errorf("key of its limit: it has %d bytes, at most %d are allowed: %w", len(k), maxLockName, ErrInvalid)
+			}
+			if !utf8.ValidString(k) { // it would not be what it was when it has been stored
+				return "", fmt.Errorf("key of its limit: %q is not UTF-8: %w", k, ErrInvalid)
 			}
 			return k, nil
 		})

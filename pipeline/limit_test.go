@@ -288,3 +288,48 @@ func TestLockCrashEverywhere(t *testing.T) {
 		}
 	}, pipelinetest.CrashOptions{})
 }
+
+// A key that is not UTF-8 would be another one when it has been stored, and its
+// place never be given back.
+func TestLimitKeyIsText(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			return stage.Run(b, "go", add(1), in)
+		},
+			pipeline.LimitedBy(func(int) string { return "caf\xc3" }, pipeline.Limit{Max: 1}))
+		e := engine(t, p)
+		_, err := pipeline.Start(t.Context(), e, p, "x", 1)
+		require.ErrorIs(t, err, pipeline.ErrInvalid)
+	})
+}
+
+// What is imported in the middle does not hold a mutex that somebody holds here.
+func TestLockOfAnImport(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		x := &exclusive{t: t, in: map[string]string{}}
+		p := pipeline.Define("gated", 1, func(b *pipeline.Builder, env pipeline.Ref[string]) pipeline.Ref[string] {
+			lock := stage.Lock(b, "lock", env)
+			ok := stage.Approve(b, "ok", stage.Approval{}, stage.After(lock))
+			d := stage.Run(b, "deploy", x, env, stage.After(ok))
+			return stage.Run(b, "leave", stage.Func("leave/v1", x.leave), d)
+		}, pipeline.Limited(pipeline.Limit{Max: 2, Policy: pipeline.Reject}))
+		from, here := engine(t, p), engine(t, p)
+		begin(t, from, p, "a", "prod")
+		b := begin(t, here, p, "b", "prod")
+		synctest.Wait()
+		file, err := from.Export(t.Context(), "a")
+		require.NoError(t, err)
+		_, err = here.Import(t.Context(), file, pipeline.ImportOptions{Live: true})
+		require.NoError(t, err)
+		a := pipeline.Attach(here, p, "a")
+		synctest.Wait()
+		require.Equal(t, "queued: 1st behind b", mustSnapshot(t, a).Queued[0].String())
+		pipelinetest.Approve(t, here, "b", "ok", "alice")
+		pipelinetest.Approve(t, here, "a", "ok", "alice")
+		require.Equal(t, pipeline.Succeeded, finish(t, b).Status)
+		require.Equal(t, pipeline.Succeeded, finish(t, a).Status)
+		require.Equal(t, 2, x.seen)
+		_, err = pipeline.Start(t.Context(), here, p, "c", "test")
+		require.NoError(t, err, "all places have been given back")
+	})
+}

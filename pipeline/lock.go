@@ -179,6 +179,17 @@ func (m *machine) relock(held []Held) {
 	}
 }
 
+// queueAgain makes an execution that comes from another store ask in this one for
+// what it held there.
+func (r *record) queueAgain() {
+	r.Locks = slices.Clone(r.Locks)
+	for k := range r.Locks {
+		if l := &r.Locks[k]; l.State == lockHeld {
+			l.State, l.Whole, l.Policy, l.CancelRunning = lockWanted, true, Queue, false
+		}
+	}
+}
+
 // place is the execution's place under its pipeline's limit.
 func (r *record) place(l Limit) lockRec {
 	return lockRec{

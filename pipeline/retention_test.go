@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -174,4 +175,40 @@ func TestCrashWhileRetiring(t *testing.T) {
 			})
 		}
 	}
+}
+
+// slowList lets time pass between what a List has read and what is done about it.
+type slowList struct {
+	pipeline.Store
+	meanwhile func()
+}
+
+func (s *slowList) List(ctx context.Context, prefix, after string, limit int) ([]pipeline.Item, error) {
+	items, err := s.Store.List(ctx, prefix, after, limit)
+	if f := s.meanwhile; f != nil && prefix == "x/" && len(items) > 0 {
+		s.meanwhile = nil
+		f()
+	}
+	return items, err
+}
+
+// A process that is late to remove a tombstone leaves alone what another one has
+// made room for.
+func TestLateToRemoveATombstone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, store := adders("p"), pipeline.NewMemory()
+		e, stop := pipelinetest.On(t, store, pipeline.Options{}, p)
+		defer stop()
+		finish(t, begin(t, e, p, "x", 1))
+		require.NoError(t, e.Delete(t.Context(), "x"))
+		time.Sleep(2 * time.Hour)
+		late := pipeline.New(&slowList{store, func() {
+			_, err := pipeline.New(store, pipeline.Options{}).Collect(t.Context())
+			require.NoError(t, err)
+			finish(t, begin(t, e, p, "x", 2))
+		}}, pipeline.Options{})
+		_, err := late.Collect(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "3", string(mustGet(t, e, "x").Output))
+	})
 }

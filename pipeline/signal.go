@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // SignalKind says what somebody wants of an execution.
@@ -39,7 +40,11 @@ const (
 	SignalBegin SignalKind = "begin"
 )
 
-// Signal is a decision from outside.
+// MaxSignalText is how many bytes each of the ID, the Actor, the Reason and the Say of
+// a Signal may have: the record keeps them.
+const MaxSignalText = 4 << 10
+
+// Signal is a decision from outside. Its text is UTF-8, of at most MaxSignalText.
 type Signal struct {
 	// ID makes the signal idempotent: an id that was seen before changes nothing
 	// and is no error. Required.
@@ -75,6 +80,18 @@ func (e *SignalError) Error() string {
 
 // Unwrap returns the class of the problem.
 func (e *SignalError) Unwrap() error { return e.Err }
+
+// checkText refuses text that a record would not keep as it is: whoever signs with
+// bytes that are no UTF-8 would be somebody else when they have been stored.
+func (s *Signal) checkText(execution string) error {
+	for _, text := range []string{s.ID, s.Actor, s.Say, s.Reason} {
+		if len(text) > MaxSignalText || !utf8.ValidString(text) {
+			return &SignalError{Execution: execution, Signal: Signal{Kind: s.Kind, Stage: s.Stage}, Err: ErrInvalid, Problem: fmt.Sprintf(
+				"its id, actor, reason or words have more than %d bytes or are not UTF-8", MaxSignalText)}
+		}
+	}
+	return nil
+}
 
 func (m *machine) refuse(s *Signal, class error, format string, args ...any) (bool, error) {
 	return false, &SignalError{Execution: m.r.ID, Signal: *s, Problem: fmt.Sprintf(format, args...), Err: class}

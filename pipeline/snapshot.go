@@ -184,6 +184,9 @@ func (e *Embedded) List(ctx context.Context, after string, limit int) ([]Snapsho
 
 // Signal implements Engine.
 func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
+	if err := s.checkText(id); err != nil {
+		return err
+	}
 	if overrides := s.Kind == SignalSkip || s.Kind == SignalForce || s.Kind == SignalBegin; overrides && e.o.Authorize == nil {
 		return &SignalError{Execution: id, Signal: s, Problem: "nobody may; set Options.Authorize to say who may", Err: ErrForbidden}
 	}

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +118,10 @@ func TestTellIsRefused(t *testing.T) {
 		require.ErrorContains(t, run.Tell(ctx, "gate", "go", "alice", ""), "cannot be told anything")
 		require.ErrorContains(t, run.Tell(ctx, "nowhere", "go", "alice", ""), "no such stage")
 		require.ErrorIs(t, run.Tell(ctx, "remote", "go", "mallory", ""), pipeline.ErrForbidden)
+		var refused *pipeline.SignalError
+		require.ErrorAs(t, run.Tell(ctx, "remote", "go", "alice", strings.Repeat("x", 17<<20)), &refused)
+		require.ErrorAs(t, run.Tell(ctx, "remote", "go", "al\xffice", ""), &refused)
+		require.Equal(t, pipeline.Running, mustGet(t, e, "x").Status)
 		old := pipeline.Signal{ID: "1", Kind: pipeline.SignalTell, Stage: "remote", Say: "go", Actor: "alice", Generation: 2}
 		require.ErrorContains(t, e.Signal(ctx, "x", old), "generation 2")
 		require.NoError(t, run.Cancel(ctx, "alice", ""))

@@ -85,6 +85,18 @@ func TestOpenAboutOneArtifact(t *testing.T) {
 	require.False(t, v.Covers(artifact.FromBytes([]byte("api"))))
 }
 
+// A set may have the JSON of another set among its files. What is said about it is not said about the other one.
+func TestOpenAboutASetInsideASet(t *testing.T) {
+	t.Parallel()
+	wanted, key := aSet(t, "web"), newKey(t, "boss")
+	bait, err := artifact.NewSet(artifact.Artifact{Kind: artifact.KindFile, Name: "notes", Digest: artifact.FromBytes(wanted.Canonical())})
+	require.NoError(t, err)
+	data := signed(t, bait, predicates()[2], key)
+	v, err := evidence.Open(t.Context(), data, wanted, evidence.Trust{Verifiers: []evidence.Verifier{key.Public()}})
+	require.NoError(t, err)
+	require.False(t, v.Whole())
+}
+
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	set, ci, boss, stranger := aSet(t, "web"), newKey(t, "ci"), newKey(t, "boss"), newKey(t, "stranger")

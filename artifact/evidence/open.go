@@ -25,7 +25,7 @@ func (v Verified) Digest() artifact.Digest { return v.digest }
 func (v Verified) Set() artifact.Digest { return v.set }
 
 // Whole reports whether the statement is about the set as a whole, and not about single artifacts of it only.
-func (v Verified) Whole() bool { return v.statement.covers(v.set) }
+func (v Verified) Whole() bool { return v.statement.coversSet(v.set) }
 
 // Covers reports whether the statement is about content of digest d.
 func (v Verified) Covers(d artifact.Digest) bool { return v.statement.covers(d) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gennaker/gennaker/artifact"
 )
@@ -88,6 +89,15 @@ func ParseStatement(data []byte) (Statement, error) {
 // covers reports whether the statement is about content of digest d.
 func (s Statement) covers(d artifact.Digest) bool {
 	return d != "" && slices.ContainsFunc(s.Subject, func(r Resource) bool { return r.Digest["sha256"] == d.Hex() })
+}
+
+// coversSet reports whether the statement is about the set of digest d. A subject that [About] has named as an artifact of
+// another set does not count: anybody may put the JSON of a set into a set of his own, as a file.
+func (s Statement) coversSet(d artifact.Digest) bool {
+	return d != "" && slices.ContainsFunc(s.Subject, func(r Resource) bool {
+		kind, _, named := strings.Cut(r.Name, "/")
+		return r.Digest["sha256"] == d.Hex() && !(named && artifact.Kind(kind).Validate() == nil)
+	})
 }
 
 // decode reads one JSON value and nothing after it.

@@ -242,7 +242,8 @@ func (q *question) approvals() {
 		if !ok || a.Environment != q.env.Name || len(q.env.Rules.Approvers) > 0 && !slices.Contains(q.env.Rules.Approvers, a.Approver) {
 			continue
 		}
-		words[a.Approver] = append(words[a.Approver], word{at: a.At, denies: Denies(e), text: a.Reason, from: e.Digest()})
+		person := onePerson(words, a.Approver)
+		words[person] = append(words[person], word{at: a.At, denies: Denies(e), text: a.Reason, from: e.Digest()})
 	}
 	var future []time.Time
 	for _, person := range slices.Sorted(maps.Keys(words)) {
@@ -265,6 +266,18 @@ func (q *question) approvals() {
 		}
 		q.until(RuleApproval, when, "approvals: %d of %d", got, want)
 	}
+}
+
+// onePerson returns the name under which somebody is known already: who is spelt in another case, or with spaces around, is
+// the same person and does not count twice.
+func onePerson[T any](known map[string]T, name string) string {
+	name = strings.TrimSpace(name)
+	for other := range known {
+		if strings.EqualFold(other, name) {
+			return other
+		}
+	}
+	return name
 }
 
 func (q *question) holds() {

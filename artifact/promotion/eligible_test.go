@@ -148,6 +148,24 @@ func TestEligibleDetails(t *testing.T) {
 	require.False(t, promotion.Eligible(set, anyOf, h, noon.Add(65*time.Minute)).Eligible())
 }
 
+// One person who is spelt in two ways is one person, whose newest word counts.
+func TestEligibleSpelling(t *testing.T) {
+	t.Parallel()
+	w, set := newWitness(t), aSet(1)
+	env := promotion.Environment{Name: "prod", Rules: promotion.Rules{Approvals: 2}}
+	ask := func(all ...evidence.Predicate) string {
+		h := promotion.History{Records: log(rec(promotion.Candidate, "", 1, 0))}
+		for _, p := range all {
+			h.Evidence = append(h.Evidence, w.says(set, p))
+		}
+		env.Rules.Automatic = true
+		return promotion.Eligible(set, env, h, noon.Add(time.Hour)).String()
+	}
+	require.Equal(t, "approvals: 1 of 2", ask(approved("alice", noon), approved("Alice", noon), approved(" alice", noon)))
+	require.Equal(t, "eligible", ask(approved("alice", noon), approved("bob", noon)))
+	require.Contains(t, ask(approved("alice", noon), approved("bob", noon), rejected("ALICE", noon.Add(time.Minute))), "rejected by")
+}
+
 func TestReturnable(t *testing.T) {
 	t.Parallel()
 	var records []promotion.Record

@@ -36,6 +36,7 @@ type Rules struct {
 	// Builders are the builders of whom one must have built, by its own provenance, each image, chart and bundle of manifests.
 	Builders []string `json:"builders,omitempty"`
 	// Approvals is how many different people must have approved the set for this environment, and nobody's word be a rejection.
+	// Names that differ in letter case or in spaces around them are one person.
 	Approvals int `json:"approvals,omitempty"`
 	// Approvers are the people whose word counts; empty means everybody's.
 	Approvers []string `json:"approvers,omitempty"`
