@@ -254,7 +254,7 @@ func (b *board) rest(c *stage.Ctx, d time.Duration, h Handle, f *follow) error {
 		if due.After(end) {
 			due = end
 		}
-		if err := sleep(c, time.Until(due)); err != nil {
+		if err := rest(c, time.Until(due)); err != nil || woken(c) {
 			return err
 		}
 	}

@@ -24,7 +24,8 @@
 // # Watching and answering
 //
 // [Client.Watch] reports builds that have ended, whoever started them, so that they can start pipelines; see there for what it promises. A Pipeline that waits
-// at an input step says so in its progress, and JobOptions.Decide answers it, for instance from a gate of one's own; [Build.Inputs] and
+// at an input step says so in its progress. A person answers it by a signal to the stage, pipeline.Run.Tell with a [Word] such as "approve Ship";
+// JobOptions.Decide answers it, for instance from a gate of one's own; [Build.Inputs] and
 // [Build.Answer] do so from elsewhere. [Decision] tells how the name of the person who decided gets into Jenkins.
 //
 // # Guarantees
@@ -43,8 +44,9 @@
 //  6. Abort returns nil only after Jenkins has shown that the item is cancelled or the build has ended. It stops nothing that does not carry the key.
 //  7. An image without a digest is never passed on, nor, with JobOptions.Registry, one that the registry does not have under it.
 //  8. Watch drops no build that Jenkins still has when it looks, and doubles none: what is reported twice has the same [Completed.ID].
-//  9. A decision about an input step is stored before it is sent, and sent until its fate is known. A step that is no longer
-//     pending is not answered.
+//  9. A decision about an input step, and a word, is stored before it is sent, and sent until its fate is known. A step that is no longer
+//     pending is not answered, and one that was answered and waits anew under the same id counts as another: the log, which has a line
+//     about each answer, tells them apart, unless Jenkins knows no users and writes none.
 //
 // Log lines are reported as progress at least once: a process that dies may repeat the last ones. They are cleaned of control
 // characters and of the notes that Jenkins hides in them, and cut at 1 KiB.

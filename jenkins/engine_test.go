@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,8 @@ type engine struct {
 	kill func() *killer
 	// login of people who answer inputs.
 	login func(ctx context.Context, actor string) (string, string, error)
+	// told is what people say, each at its time.
+	told []pipeline.Told
 
 	intent   bool
 	handle   []byte // nil: none recorded
@@ -105,6 +108,7 @@ func (p *process) call(budget time.Duration) *stage.Ctx {
 	return stage.NewCtx(&pipeline.Call{
 		Context: p.ctx, Key: p.key, Execution: "shop-1", Pipeline: "shop", Stage: "build", Generation: 1, Attempt: 1,
 		Fence: uint64(p.lives), Input: in, Budget: budget,
+		Told: slices.DeleteFunc(slices.Clone(p.told), func(t pipeline.Told) bool { return t.At.After(time.Now()) }),
 		Progress: func(line string) {
 			p.mu.Lock()
 			defer p.mu.Unlock()

@@ -64,8 +64,11 @@ func (f *follow) reset() {
 func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 	end := time.Now().Add(c.Budget())
 	f := j.following(h.Key)
+	if j.hear(c, h, f) {
+		return running(0, "%s", f.detail(time.Now())), nil // used when it has been noted
+	}
 	for {
-		began, build, queue := time.Now(), h.Build, h.Queue
+		began, build, queue, told := time.Now(), h.Build, h.Queue, len(h.Told)
 		if h.Answer != nil {
 			if err := j.sendAnswer(c, h, f); err != nil {
 				return status{}, err
@@ -81,7 +84,7 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 			j.unfollow(h.Key)
 			return st, nil
 		}
-		if h.Answer != nil {
+		if h.Answer != nil || len(h.Told) != told {
 			return stage.Running[artifact.Set](st.Detail(), 0), nil // sent when it has been noted
 		}
 		wait := max(0, st.Next()-time.Since(began))
@@ -90,7 +93,7 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 			if err := j.c.board.rest(c, min(wait, time.Until(end)), *h, f); err != nil {
 				return status{}, err
 			}
-			if time.Now().Before(end) {
+			if time.Now().Before(end) && !woken(c) {
 				continue
 			}
 			return stage.Running[artifact.Set](st.Detail(), 0), nil
@@ -101,14 +104,18 @@ func (j *job) poll(c *stage.Ctx, h *Handle) (status, error) {
 		if h.Build != build || h.Queue != queue || time.Now().Add(wait).After(end) || c.Budget() == 0 {
 			return stage.Running[artifact.Set](st.Detail(), wait), nil
 		}
-		if err := sleep(c, wait); err != nil {
+		if err := rest(c, wait); err != nil {
 			return status{}, err
+		}
+		if woken(c) {
+			return stage.Running[artifact.Set](st.Detail(), 0), nil // the next call is told why
 		}
 	}
 }
 
 func (j *job) look(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 	if h.Build == 0 {
+		h.pick(c, nil, time.Now())
 		return j.lookQueue(c, h, f)
 	}
 	return j.lookBuild(c, h, f)
@@ -138,7 +145,10 @@ func (j *job) lookBuild(c *stage.Ctx, h *Handle, f *follow) (status, error) {
 			return st, err
 		}
 	}
-	if !f.noStages && !now.Before(f.stagesDue) {
+	switch {
+	case len(h.Told) > 0 && !f.gate.looked:
+		j.lookInputs(c, h, f)
+	case !f.noStages && !now.Before(f.stagesDue):
 		j.lookStages(c, h, f, false)
 	}
 	return running(f.next(now), "%s", f.detail(now)), nil

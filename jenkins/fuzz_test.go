@@ -104,3 +104,19 @@ func FuzzCursor(f *testing.F) {
 		require.Empty(t, c.Gaps)
 	})
 }
+
+func FuzzParseWord(f *testing.F) {
+	for _, s := range []string{"approve", "abort Ship", `{"answer":"approve","input":"a b","parameters":{"K":"v"}}`, "{", "approve {"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, say string) {
+		w, err := ParseWord(say)
+		if err != nil {
+			return
+		}
+		again, err := ParseWord(w.String())
+		require.NoError(t, err)
+		require.Equal(t, w.String(), again.String())
+		require.Equal(t, w.Input, again.Input)
+	})
+}

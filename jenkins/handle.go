@@ -24,6 +24,11 @@ type Handle struct {
 	Ambiguous bool `json:"ambiguous,omitempty"`
 	// Answer is a decision about an input step that is to be sent.
 	Answer *SentAnswer `json:"answer,omitempty"`
+	// Told is what the stage was told about input steps, oldest first, as far as it has not become an answer.
+	Told []ToldAnswer `json:"told,omitempty"`
+	// Heard is the number of the newest thing that the stage was told and has taken in; Attempt is the attempt that did so, 0 for the first.
+	Heard   int `json:"heard,omitempty"`
+	Attempt int `json:"attempt,omitempty"`
 	// Since is when the build was accepted, by Jenkins' clock if it told.
 	Since time.Time `json:"since,omitzero"`
 }

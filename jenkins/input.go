@@ -124,6 +124,11 @@ func (b Build) Inputs(ctx context.Context) ([]Input, error) {
 // Answer answers the input step with the given id. A step is answered once: when it is no longer pending, the error is an [InputError] of
 // [ErrNotPending]. After another error than an InputError it is unknown whether the answer arrived; Inputs tells.
 func (b Build) Answer(ctx context.Context, id string, d Decision) error {
+	return b.answer(ctx, id, d, func() (bool, error) { return false, nil })
+}
+
+// answer asks, when the step is pending, whether it was answered before and waits anew.
+func (b Build) answer(ctx context.Context, id string, d Decision, before func() (bool, error)) error {
 	refuse := func(err error) error { return &InputError{Job: b.Job, Build: b.Number, ID: id, Err: err} }
 	inputs, err := b.Inputs(ctx)
 	if err != nil {
@@ -131,6 +136,11 @@ func (b Build) Answer(ctx context.Context, id string, d Decision) error {
 	}
 	i := slices.IndexFunc(inputs, func(in Input) bool { return in.ID == id })
 	if i < 0 {
+		return refuse(ErrNotPending)
+	}
+	if done, err := before(); err != nil {
+		return err
+	} else if done {
 		return refuse(ErrNotPending)
 	}
 	form, err := inputs[i].form(d)

@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -66,8 +67,8 @@ type Fault struct {
 	Rewrite func(status *int, h http.Header)
 }
 
-// On selects requests by method, empty meaning any, and by a pattern of path.Match on the decoded path, where a leading
-// "**" stands for anything: On("POST", "**/buildWithParameters").
+// On selects requests by method, empty meaning any, and by a pattern of path.Match on the decoded path, where "**"
+// stands for anything, slashes included: On("POST", "**/buildWithParameters").
 func On(method, pattern string) func(*http.Request) bool {
 	if _, err := path.Match(pattern, ""); err != nil {
 		panic("jenkinstest: pattern " + pattern + ": " + err.Error())
@@ -81,13 +82,19 @@ func On(method, pattern string) func(*http.Request) bool {
 }
 
 func matchPath(pattern, p string) bool {
-	if len(pattern) < 2 || pattern[:2] != "**" {
+	head, tail, any := strings.Cut(pattern, "**")
+	if !any {
 		ok, _ := path.Match(pattern, p)
 		return ok
 	}
 	for i := range len(p) + 1 {
-		if ok, _ := path.Match(pattern[2:], p[i:]); ok {
-			return true
+		if ok, _ := path.Match(head, p[:i]); !ok {
+			continue
+		}
+		for j := i; j <= len(p); j++ {
+			if matchPath(tail, p[j:]) {
+				return true
+			}
 		}
 	}
 	return false

@@ -93,7 +93,7 @@ func TestInput(t *testing.T) {
 		require.Equal(t, 400, a.status)
 		require.Contains(t, a.body, "This input has been already given")
 		synctest.Wait()
-		require.Contains(t, u.get(b+"/api/json").body, `"approverId":"boss"`)
+		require.Contains(t, u.get(b+"/api/json").body, `ApproverAction","userId":"boss"`)
 		require.Equal(t, "SUCCESS", u.json(b+"/wfapi/describe", "status"))
 	})
 	for _, abort := range []string{"/input/Ship/abort", "/input/Ship/submit?abort=Abort", "/stop"} {

@@ -99,10 +99,7 @@ func (c *call) buildActions(b *Build) []any {
 		return out
 	}
 	for _, a := range b.approvals {
-		name, at := c.s.fullNameOf(a.Approver), a.At.UnixMilli()
-		out = append(out, &actionView{
-			Class: "org.jenkinsci.plugins.workflow.support.steps.input.ApproverAction", Users: &a.Approver, Name: &name, Time: &at,
-		})
+		out = append(out, &actionView{Class: "org.jenkinsci.plugins.workflow.support.steps.input.ApproverAction", User: &a.Approver})
 	}
 	return append(out, &bareView{}, &bareView{"org.jenkinsci.plugins.workflow.job.views.FlowGraphAction"}, &bareView{})
 }

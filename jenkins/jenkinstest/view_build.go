@@ -65,9 +65,7 @@ type actionView struct {
 	Class  string  `json:"_class"`
 	Causes *[]any  `json:"causes,omitempty"`
 	Params *[]any  `json:"parameters,omitempty"`
-	Users  *string `json:"approverId,omitempty"`
-	Name   *string `json:"approverFullName,omitempty"`
-	Time   *int64  `json:"approvalTimeMillis,omitempty"`
+	User   *string `json:"userId,omitempty"`
 }
 
 func (actionView) visibility() int { return 2 }
