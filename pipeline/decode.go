@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func decodeRecord(key string, raw []byte) (*record, error) {
 	r := &record{}
 	var wrong error // a newer program may have changed what a field holds
 	err := scanObject(raw, func(name, value []byte) error {
-		if err := r.set(name, value); err != nil && wrong == nil {
+		if err := r.set(plainName(name), value); err != nil && wrong == nil {
 			wrong = fmt.Errorf("field %s: %w", name, err)
 		}
 		return nil
@@ -128,7 +129,8 @@ func (r *record) setStages(v []byte) error {
 	}
 	return scanArray(v, func(raw []byte) error {
 		r.Stages = append(r.Stages, stageRec{})
-		return scanObject(raw, r.Stages[len(r.Stages)-1].set)
+		s := &r.Stages[len(r.Stages)-1]
+		return scanObject(raw, func(name, value []byte) error { return s.set(plainName(name), value) })
 	})
 }
 
@@ -186,6 +188,19 @@ func setUint(to *uint64, v []byte) (err error) {
 		*to, err = strconv.ParseUint(string(v), 10, 64)
 	}
 	return err
+}
+
+// plainName is a quoted name as encode writes it: one that is spelt with escapes
+// is no other name.
+func plainName(name []byte) []byte {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return name
+	}
+	text, err := textOf(name)
+	if err != nil {
+		return name
+	}
+	return appendString(nil, text)
 }
 
 // keep notes a field that this program does not know.

@@ -156,6 +156,17 @@ func TestDecodeRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ErrParked)
 }
 
+// A name that is spelt with escapes is the same name: nothing comes past a check.
+func TestDecodeEscapedNames(t *testing.T) {
+	r, err := decodeRecord("x/x", []byte(`{"format":1,"rev":1,"\u0069d":"x","plan":"p","status":"running","input":1,"stages":[{"id":"a","\u0073tatus":"pending","gen":1}],`+
+		`"\u006cocks":[{"name":"pipeline p","ticket":"y/@/0","state":"held","whole":true,"max":1}],"a\"b":1}`))
+	require.NoError(t, err)
+	require.Len(t, r.Locks, 1)
+	require.Equal(t, StagePending, r.Stages[0].Status)
+	require.Len(t, r.extra, 1)
+	require.Empty(t, r.Stages[0].extra)
+}
+
 func TestAppendTime(t *testing.T) {
 	for _, at := range []time.Time{
 		{}, time.Unix(0, 0).UTC(), time.Unix(0, 1).UTC(), time.Unix(0, 120_000_000).UTC(), time.Unix(1<<33, 999_999_999).UTC(),
