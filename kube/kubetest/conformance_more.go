@@ -48,7 +48,7 @@ func immutableWorkloads(s *suite) {
 	s.ok(err)
 	set.Spec.ServiceName, set.ResourceVersion = "b", ""
 	_, err = sets.Update(s.ctx, set, metav1.UpdateOptions{})
-	s.cause(s.refused(err, 422, metav1.StatusReasonInvalid, "updates to statefulset spec for fields other than"), "spec")
+	s.cause(s.refused(err, 422, metav1.StatusReasonInvalid, "field is immutable"), "spec.serviceName")
 
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "job"}, Spec: batchv1.JobSpec{Suspend: pointer(true), Template: template(nil, "job:v1")}}
 	job.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever

@@ -103,17 +103,21 @@ func serviceUpdate(o, was *corev1.Service) field.ErrorList {
 	return field.ErrorList{field.Invalid(atSpec().Child("clusterIPs").Index(0), o.Spec.ClusterIPs, "may not change once set")}
 }
 
+// statefulSetUpdate refuses changes field by field, as Kubernetes does since 1.37.
 func statefulSetUpdate(o, was *appsv1.StatefulSet) field.ErrorList {
-	a, b := o.DeepCopy().Spec, was.DeepCopy().Spec
-	for _, s := range []*appsv1.StatefulSetSpec{&a, &b} {
-		s.Replicas, s.Ordinals, s.RevisionHistoryLimit = nil, nil, nil
-		s.Template, s.UpdateStrategy = corev1.PodTemplateSpec{}, appsv1.StatefulSetUpdateStrategy{}
-		s.PersistentVolumeClaimRetentionPolicy, s.MinReadySeconds = nil, 0
+	var errs field.ErrorList
+	for _, f := range []struct {
+		name       string
+		value, old any
+	}{
+		{"selector", o.Spec.Selector, was.Spec.Selector},
+		{"volumeClaimTemplates", o.Spec.VolumeClaimTemplates, was.Spec.VolumeClaimTemplates},
+		{"serviceName", o.Spec.ServiceName, was.Spec.ServiceName},
+		{"podManagementPolicy", o.Spec.PodManagementPolicy, was.Spec.PodManagementPolicy},
+	} {
+		errs = append(errs, apivalidation.ValidateImmutableField(f.value, f.old, atSpec().Child(f.name))...)
 	}
-	if reflect.DeepEqual(a, b) {
-		return nil
-	}
-	return field.ErrorList{field.Forbidden(atSpec(), "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")}
+	return errs
 }
 
 func podUpdate(o, was *corev1.Pod) field.ErrorList {

@@ -7,7 +7,8 @@ import jenkins
 import requests
 
 server = jenkins.Jenkins(os.environ["JENKINS_URL"], os.environ["JENKINS_USER"], os.environ["JENKINS_SECRET"], timeout=10)
-got = {"version": server.get_version(), "user": server.get_whoami()["id"]}
+# Its first call must be another than get_version, which does not log in by itself.
+got = {"user": server.get_whoami()["id"], "version": server.get_version()}
 got["jobs"] = [j["fullname"] for j in server.get_all_jobs() if j["_class"] != "com.cloudbees.hudson.plugins.folder.Folder"]
 
 
@@ -33,11 +34,17 @@ got["artifact"] = server.jenkins_open(requests.Request("GET", artifact))
 
 item = server.build_job("waiting", {"TAG": "1"})
 assert [i["id"] for i in server.get_queue_info()] == [item]
-server.cancel_queue(item)
+try:
+    server.cancel_queue(item)
+except jenkins.EmptyResponseException:
+    pass  # the client expects the answer of Jenkins before 2.211; 204 has no body
 got["cancelled"] = server.get_queue_item(item).get("cancelled", False)
 
 number = build_of(server.build_job("long"))
-got["running"] = len(server.get_running_builds())
+try:
+    got["running"] = len(server.get_running_builds())
+except jenkins.JenkinsException:  # old clients do not know that the node of a controller is "(built-in)" now
+    got["running"] = int(server.get_build_info("long", number)["building"])
 server.stop_build("long", number)
 while server.get_build_info("long", number)["building"]:
     time.sleep(0.1)
