@@ -237,7 +237,7 @@ func TestCanaryCrashPoints(t *testing.T) {
 	})
 	t.Log(points, "points")
 	for at := 1; at <= points; at++ {
-		if at%23 != 0 && !*everyPoint {
+		if at%stride(23) != 0 && !*everyPoint {
 			continue
 		}
 		canaryWorld(t, kube.HTTPRoute{Name: "shop"}, func(w *world) {

@@ -54,7 +54,7 @@ func TestCrashAtEveryPoint(t *testing.T) {
 	for sname, s := range strategies {
 		for _, image := range []string{"v2", "bad"} {
 			clean := map[string]int{}
-			for n := -1; ; n++ {
+			for n := -1; ; n += stride(1) {
 				reached := n < 0
 				ok := t.Run(fmt.Sprintf("%s/%s/%d", sname, image, n), func(t *testing.T) {
 					bubble(t, smallYAML, func(w *world) {
@@ -111,7 +111,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				if !dies && lname == "request" {
 					continue // to a process that lives, it is what a refusal is
 				}
-				for n := 0; ; n++ {
+				for n := 0; ; n += stride(1) {
 					struck := false
 					ok := t.Run(fmt.Sprintf("%s/%s/dies=%v/%d", sname, lname, dies, n), func(t *testing.T) {
 						bubble(t, smallYAML, func(w *world) {
@@ -151,7 +151,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 
 func TestAbortAtEveryPoint(t *testing.T) {
 	for sname, s := range strategies {
-		for n := 0; ; n++ {
+		for n := 0; ; n += stride(1) {
 			reached := false
 			ok := t.Run(fmt.Sprintf("%s/%d", sname, n), func(t *testing.T) {
 				bubble(t, smallYAML, func(w *world) {

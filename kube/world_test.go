@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"testing"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/stretchr/testify/require"
@@ -124,4 +125,13 @@ func (w *world) claimed() string {
 	m, err := w.typed().CoreV1().ConfigMaps("shop").Get(context.Background(), "gennaker-shop", metav1.GetOptions{})
 	require.NoError(w.t, err)
 	return m.Data["handle"]
+}
+
+// stride is how far apart the points are that an enumeration takes: each nth, and
+// with -short, as under the race detector, each fifth of those.
+func stride(n int) int {
+	if testing.Short() {
+		return 5 * n
+	}
+	return n
 }
