@@ -27,6 +27,7 @@ type execution struct {
 	fresh   bool      // just loaded: a changed program or the time may let it advance
 	locking []string  // tickets that are being asked for or given back
 	looked  time.Time // when queues were looked at
+	nudged  bool      // while a lock was being looked at
 	misses  int       // how often in a row it could not be loaded
 	dropped error     // why this engine no longer works on it
 

@@ -35,9 +35,12 @@ func (x *execution) workLocks() {
 func (x *execution) takeLock(in *input) {
 	switch in.kind {
 	case inNudge:
-		x.looked = time.Time{}
+		x.looked, x.nudged = time.Time{}, len(x.locking) > 0
 	case inLock:
 		x.locking = slices.DeleteFunc(x.locking, func(t string) bool { return t == in.name })
+		if x.nudged { // what was read may be older than what the nudge was for
+			x.looked, x.nudged = time.Time{}, false
+		}
 	}
 }
 
