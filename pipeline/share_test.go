@@ -195,6 +195,9 @@ func TestShutdownHandsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRemote()
 		hour(r)
+		var fence atomic.Uint64
+		poll := r.poll
+		r.poll = func(c *stage.Ctx) (stage.Status[int], error) { fence.Store(c.Fence()); return poll(c) }
 		p := effect(r)
 		below := pipeline.NewMemory()
 		a := share(t, below, p)
@@ -203,13 +206,10 @@ func TestShutdownHandsOver(t *testing.T) {
 		b := share(t, below, p)
 		defer b.stop()
 		time.Sleep(10 * time.Minute)
-		var fence uint64
-		poll := r.poll
-		r.poll = func(c *stage.Ctx) (stage.Status[int], error) { fence = c.Fence(); return poll(c) }
 		a.stop()
 		stopped := time.Now()
 		time.Sleep(2 * time.Second)
-		require.EqualValues(t, 2, fence, "taken over within %v", time.Since(stopped))
+		require.EqualValues(t, 2, fence.Load(), "taken over within %v", time.Since(stopped))
 		require.Equal(t, pipeline.Succeeded, finish(t, pipeline.Attach(b, p, "x")).Status)
 		require.Equal(t, 2, strings.Count(r.said(), "start"), r.said())
 		require.NotContains(t, r.said(), "find")

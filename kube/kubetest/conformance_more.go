@@ -56,7 +56,7 @@ func immutableWorkloads(s *suite) {
 	s.ok(err)
 	job.Spec.Template.Spec.Containers[0].Image, job.ResourceVersion = "job:v2", ""
 	_, err = s.client.BatchV1().Jobs(s.ns).Update(s.ctx, job, metav1.UpdateOptions{})
-	s.cause(s.refused(err, 422, metav1.StatusReasonInvalid, "field is immutable"), "spec.template")
+	s.cause(s.refused(err, 422, metav1.StatusReasonInvalid, "field is immutable"), "spec.template.spec")
 }
 
 // quotaOfStatefulSet: a StatefulSet has no condition for pods that are refused,

@@ -72,7 +72,9 @@ func validateTypedUpdate(obj, old runtime.Object) field.ErrorList {
 		was := old.(*batchv1.Job)
 		errs := immutable(o.Spec.Selector, was.Spec.Selector, "selector")
 		errs = append(errs, immutable(o.Spec.Completions, was.Spec.Completions, "completions")...)
-		return append(errs, immutable(o.Spec.Template, was.Spec.Template, "template")...)
+		at, now, before := atSpec().Child("template"), o.Spec.Template, was.Spec.Template
+		errs = append(errs, apivalidation.ValidateImmutableField(now.ObjectMeta, before.ObjectMeta, at.Child("metadata"))...)
+		return append(errs, apivalidation.ValidateImmutableField(now.Spec, before.Spec, at.Child("spec"))...)
 	case *rbacv1.RoleBinding:
 		return apivalidation.ValidateImmutableField(o.RoleRef, old.(*rbacv1.RoleBinding).RoleRef, field.NewPath("roleRef"))
 	}
