@@ -41,7 +41,7 @@ func TestImmutableFields(t *testing.T) {
 				})
 				var im *kube.ImmutableError
 				require.ErrorAs(t, err, &im)
-				require.Equal(t, []string{"spec.template"}, im.Fields)
+				require.Equal(t, []string{"spec.template.spec"}, im.Fields)
 				require.ErrorContains(t, err, `add "Job" to App.Recreate`)
 
 				// A mistake beside the immutable field deletes nothing.
