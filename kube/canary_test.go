@@ -227,36 +227,33 @@ var everyPoint = flag.Bool("every-point", false, "let the canary die at every po
 // Every crash point of a canary of three days: the process dies there and the
 // next one goes on.
 func TestCanaryCrashPoints(t *testing.T) {
-	points := 0
-	canaryWorld(t, kube.HTTPRoute{Name: "shop"}, func(w *world) {
-		e := w.engine("run-2/prod/1", "v2", threeDays)
-		e.budget = time.Hour
-		e.crash = func(string) bool { points++; return false }
-		_, err := e.run()
-		require.NoError(t, err)
-	})
-	t.Log(points, "points")
-	for at := 1; at <= points; at++ {
-		if at%stride(23) != 0 && !*everyPoint {
-			continue
-		}
+	step := stride(23)
+	if *everyPoint {
+		step = 1
+	}
+	at := 0
+	for reached := true; reached; at += step {
+		reached = false
 		canaryWorld(t, kube.HTTPRoute{Name: "shop"}, func(w *world) {
 			e := w.engine("run-2/prod/1", "v2", threeDays)
 			e.budget = time.Hour
-			n := 0
-			e.crash = func(string) bool { n++; return n == at }
+			e.crash = crashAt(at, &reached)
 			_, err := e.run()
-			require.ErrorIs(t, err, errCrash, "point %d", at)
-			time.Sleep(time.Minute)
-			w.connect()
-			e.fence++
-			_, err = e.run()
+			if reached {
+				require.ErrorIs(t, err, errCrash, "point %d", at)
+				time.Sleep(time.Minute)
+				w.connect()
+				e.fence++
+				_, err = e.run()
+			}
 			require.NoError(t, err, "point %d", at)
 			require.Equal(t, "assets; shop", w.split(), "point %d", at)
 			require.Equal(t, map[string]int{"v2": 3}, w.running(), "point %d", at)
 			require.Equal(t, []string{"assets", "shop"}, w.services(), "point %d", at)
 		})
 	}
+	require.Greater(t, at, 150, "a canary of three days has more points")
+	t.Log(at-step, "points")
 }
 
 func TestSplitsThatCannotBe(t *testing.T) {
