@@ -6,8 +6,9 @@
 //
 // A [Cluster] is a connection. [Manifests] are objects from YAML ([YAML], [FS]),
 // Go templates ([Templates]), Kustomize (package kustomize) or typed Go values
-// ([Objects]). An [App] is one Deployment with the Services that lead to
-// it and whatever else its manifests hold; it is a stage.Deployer:
+// ([Objects]). An [App] is one Deployment (or StatefulSet, or DaemonSet) with the
+// Services that lead to it and whatever else its manifests hold; it is a
+// stage.Deployer:
 //
 //	app := kube.App{Cluster: c, Env: "prod", Namespace: "shop", Name: "web", Manifests: kube.FS(files, "deploy/*.yaml")}
 //	rel := stage.Deploy(b, "prod", app, image, strategy.RedBlack{KeepOld: time.Hour})
@@ -44,7 +45,21 @@
 // For several clusters, make an App for each and use stage.Each with
 // stage.DeployTo: waves, failure budget and rollback are those of the pipeline.
 //
-// With strategy.Rolling the Deployment of the manifest is updated in place.
+// With strategy.Rolling the workload of the manifest is updated in place, and its
+// controller replaces the pods. What the kinds can do:
+//
+//	              strategies     spare pods        pause points         hold
+//	Deployment    all            yes               when they are seen   yes
+//	StatefulSet   Rolling        no                exactly (partition)  yes (partition)
+//	DaemonSet     Rolling        or missing ones   when they are seen   yes (OnDelete)
+//
+// A StatefulSet is one pod short at a time, or MaxUnavailable where the API server
+// has that field for it. Its controller waits for ever for a pod that cannot become
+// ready: such pods of the version that failed are deleted on the way back, and of
+// the one that ran before on the way forward. A DaemonSet whose pods use ports of
+// their node has no spare pods either. updateStrategy OnDelete and a partition in
+// the manifest are refused, since the strategy sets them.
+//
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
@@ -113,7 +128,9 @@
 // In the App's namespace: get, list, watch, create, update, patch and delete on
 // deployments; get, list, watch, create, patch and delete on services; list and
 // watch on pods and endpointslices; list on replicasets, events and
-// horizontalpodautoscalers; get on pods/log; get, create and update on
+// horizontalpodautoscalers; for a StatefulSet or a DaemonSet, the same on that kind
+// instead of deployments, list on controllerrevisions, list and watch on events, and
+// delete on pods; get on pods/log; get, create and update on
 // configmaps; get and create on secrets if ConfigMaps or Secrets are released;
 // and get, create, patch and delete on every other kind in the manifests, with
 // list and watch where [ReadinessOf] has something to wait for, on
@@ -143,7 +160,7 @@
 // Handles are at most [MaxRecord] bytes. A program with other manifests than
 // those with which a release began turns that release back. Once red/black has
 // released an App, strategy.Rolling is refused for it. During a rollback of
-// Rolling, the pods are replaced by the Deployment's controller, which takes as
+// Rolling, the pods are replaced by the workload's controller, which takes as
 // long as going forward did.
 //
 // # Testing

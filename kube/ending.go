@@ -74,7 +74,7 @@ func (rel *release) prune(ctx context.Context) error {
 		return err
 	}
 	var old []*unstructured.Unstructured
-	for _, d := range snap[rel.target.s.deployments] {
+	for _, d := range snap[rel.target.s.workloads] {
 		id := d.GetLabels()[LabelVersion]
 		if d.GetLabels()[LabelApp] != rel.app.Name || id == "" || id == rel.h.Version {
 			continue

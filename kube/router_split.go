@@ -33,7 +33,7 @@ func (t *target) look(ctx context.Context) (*view, error) {
 	if t.s.routes != nil {
 		v.routes = snap[t.s.routes]
 	}
-	return v, v.group(ctx, snap[t.s.deployments], snap[t.s.pods])
+	return v, v.group(ctx, snap[t.s.workloads], snap[t.s.pods])
 }
 
 // divide splits the traffic by weight.
@@ -163,7 +163,7 @@ func (t *target) unite(ctx context.Context, a strategy.Action) error {
 
 // copyVersion makes a copy of a version's Deployment run beside it.
 func (t *target) copyVersion(ctx context.Context, a strategy.Action) error {
-	list, err := t.deploymentsOf(ctx, a.Version)
+	list, err := t.workloadsOf(ctx, a.Version)
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (a App) tidyRouter(ctx context.Context, s *session, r *rendered) error {
 			}
 		}
 	}
-	for _, d := range snap[s.deployments] {
+	for _, d := range snap[s.workloads] {
 		copied := strings.HasSuffix(d.GetLabels()[LabelVersion], strategy.CopyOf(""))
 		if copied && d.GetLabels()[LabelApp] == a.Name && integerOr(1, d.Object, "spec", "replicas") == 0 {
 			if err := a.Cluster.remove(ctx, objectOf(d), d.GetUID()); err != nil {

@@ -23,6 +23,10 @@
 //		if st.Done { return j.Err() }
 //	}
 //
+// Where the platform has a controller that replaces pods by itself (Native), as
+// Rolling needs it, the Target says in each observation what that can do: whether
+// it runs spare pods, whether it stops exactly where it is told.
+//
 // A Judge is the seam to analysis: a Canary asks it, measurement by measurement,
 // how the new version does, and only Judgement Pass lets it go on. Whatever else
 // comes back (a failure, an answer that decides nothing, no data, a measurement
