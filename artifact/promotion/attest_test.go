@@ -150,7 +150,7 @@ func TestDenialAtTheLastMoment(t *testing.T) {
 			var w *witness
 			share := func(l promotion.Log) func(*promotion.Config) {
 				return func(c *promotion.Config) {
-					c.Environments, c.Log, c.Store = []promotion.Environment{env}, l, store
+					c.Environments, c.Log, c.Store = []promotion.Environment{testEnv, env}, l, store
 					if w != nil {
 						c.Signer, c.Trust = w.key, w.trust
 					}
