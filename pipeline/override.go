@@ -23,7 +23,7 @@ type Override struct {
 func (m *machine) override(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 {
-		return m.nowhere(sig, "stage", anyNode)
+		return m.refuse(sig, ErrInvalid, "it has no such stage")
 	}
 	if why, class := m.mayOverride(i, sig); why != "" {
 		return m.refuse(sig, class, "%s", why)

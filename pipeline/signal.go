@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -98,26 +97,6 @@ func (m *machine) refuse(s *Signal, class error, format string, args ...any) (bo
 	return false, &SignalError{Execution: m.r.ID, Signal: *s, Problem: fmt.Sprintf(format, args...), Err: class}
 }
 
-// nowhere refuses a signal for a stage that is not there, and names those that are: at most 20.
-func (m *machine) nowhere(s *Signal, noun string, match func(*node) bool) (bool, error) {
-	const most = 20
-	var ids []string
-	for i := range m.r.Stages {
-		if match(m.v.insts[i].n) {
-			ids = append(ids, m.r.Stages[i].ID)
-		}
-	}
-	switch {
-	case len(ids) == 0:
-		return m.refuse(s, ErrInvalid, "it has no such %s, and no other", noun)
-	case len(ids) > most:
-		return m.refuse(s, ErrInvalid, "it has no such %s; it has %s and %d more", noun, strings.Join(ids[:most], ", "), len(ids)-most)
-	}
-	return m.refuse(s, ErrInvalid, "it has no such %s; it has %s", noun, strings.Join(ids, ", "))
-}
-
-func anyNode(*node) bool { return true }
-
 // signal takes a signal into the record.
 func (m *machine) signal(s *Signal) (bool, error) {
 	if s.ID == "" || s.Actor == "" {
@@ -190,7 +169,7 @@ func (c *cancelRec) why() string {
 func (m *machine) vote(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 || m.v.insts[i].n.Gate == nil {
-		return m.nowhere(sig, "gate", func(n *node) bool { return n.Gate != nil })
+		return m.refuse(sig, ErrInvalid, "it has no such gate")
 	}
 	s, g := &m.r.Stages[i], m.v.insts[i].n.Gate
 	switch {

@@ -116,7 +116,7 @@ func TestTellIsRefused(t *testing.T) {
 		ctx := t.Context()
 		require.ErrorContains(t, run.Tell(ctx, "remote", "jump", "alice", ""), "it knows go and wait")
 		require.ErrorContains(t, run.Tell(ctx, "gate", "go", "alice", ""), "cannot be told anything")
-		require.ErrorContains(t, run.Tell(ctx, "nowhere", "go", "alice", ""), "no such stage; it has ")
+		require.ErrorContains(t, run.Tell(ctx, "nowhere", "go", "alice", ""), "no such stage")
 		require.ErrorIs(t, run.Tell(ctx, "remote", "go", "mallory", ""), pipeline.ErrForbidden)
 		var refused *pipeline.SignalError
 		require.ErrorAs(t, run.Tell(ctx, "remote", "go", "alice", strings.Repeat("x", 17<<20)), &refused)
