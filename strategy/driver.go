@@ -137,7 +137,7 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 	w.Done, w.Known = true, w.Action.Stamp.Step
 	w.Count++
 	j.Writes[a.slot()] = w
-	j.Intent, j.Until = nil, time.Time{}
+	j.Intent, j.Until = nil, now // it goes on at once; if it does not, nobody was looking, see late
 	j.Progress, j.Best = now, 0
 	return j, st, nil
 }

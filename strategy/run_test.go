@@ -116,3 +116,24 @@ func TestSupports(t *testing.T) {
 	require.ErrorAs(t, strategy.Supports(c, strategy.RedBlack{Preview: true}), &e)
 	require.Equal(t, []string{"versions side by side", "preview front"}, e.Missing)
 }
+
+// A process that dies with a write leaves a journal that has not waited yet. That
+// the deadline has passed when the next one looks is not the new version's fault.
+func TestNobodyLookedAfterTheWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strategytest.NewCluster(strategytest.Options{Start: 100 * time.Second})
+		c.Running("v1", 3)
+		d, j := strategy.Driver{Target: c}, begin(t, strategy.RedBlack{ProgressDeadline: 110 * time.Second, Settle: strategy.Immediately})
+		c.Ail("v2", strategytest.Fault{Slow: 50 * time.Second})
+		for range 2 { // the intent, the write
+			next, st, err := d.Poll(t.Context(), j, time.Minute)
+			require.NoError(t, err)
+			require.True(t, st.Save)
+			j = next
+		}
+		time.Sleep(2 * time.Minute)
+		j, err := d.Run(t.Context(), j, func(j strategy.Journal) (strategy.Journal, error) { return j, nil })
+		require.NoError(t, err)
+		require.Equal(t, strategy.Succeeded, j.Outcome)
+	})
+}

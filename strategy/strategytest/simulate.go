@@ -131,12 +131,17 @@ func (c *Cluster) available(p *pod) bool {
 	return p.ready && !c.now.Before(p.readyAt.Add(min))
 }
 
-// roll is the native controller: it replaces pods within surge and unavailable.
+// roll is the native controller: it replaces pods within surge and unavailable
+// until there is nothing to be done. Pods that are going away do not count, so a
+// pod that is removed makes room at once.
 func (c *Cluster) roll() {
-	n := c.native
-	if n.version == "" {
-		return
+	for c.native.version != "" && c.replace() {
 	}
+}
+
+// replace adds pods, then removes some, and reports whether it did anything.
+func (c *Cluster) replace() (changed bool) {
+	n := c.native
 	total, avail := 0, 0
 	for _, p := range c.pods {
 		if !p.deleted {
@@ -153,13 +158,14 @@ func (c *Cluster) roll() {
 	mine := c.alive(n.version)
 	if len(mine) > n.desired {
 		c.scale(n.version, n.desired)
-		return
+		return true
 	}
 	if n.update.Paused {
-		return
+		return false
 	}
 	if up := min(n.desired-len(mine), n.desired+surge-total); up > 0 {
 		c.scale(n.version, len(mine)+up)
+		changed = true
 	}
 	for _, w := range c.versions {
 		if w.id == n.version {
@@ -175,7 +181,9 @@ func (c *Cluster) roll() {
 		down := min(len(old), sick+max(0, avail-(n.desired-missing)))
 		avail -= max(0, down-sick)
 		c.scale(w.id, len(old)-down)
+		changed = changed || down > 0
 	}
+	return changed
 }
 
 // inForce are the routes of a front that carry traffic now, mixed while one is
