@@ -56,3 +56,38 @@ func TestTakeOverDespiteTrouble(t *testing.T) {
 		require.Equal(t, pipeline.Succeeded, finish(t, pipeline.Attach(b, p, "x")).Status)
 	})
 }
+
+// Whoever waits for an execution bears with a store that is out of reach for a
+// while, and is told when that lasts.
+func TestWaitBearsWithTrouble(t *testing.T) {
+	for trouble, ends := range map[time.Duration]bool{50 * time.Second: true, 3 * time.Minute: false} {
+		t.Run(trouble.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRemote()
+				hour(r)
+				p := effect(r)
+				below := pipeline.NewMemory()
+				a := share(t, below, p)
+				defer a.stop()
+				begin(t, a, p, "x", 1)
+				store := storetest.NewFaulty(storetest.Shared(below))
+				from := time.Now().Add(10 * time.Minute)
+				store.OnRead = func(string) error {
+					if d := time.Since(from); d > 0 && d < trouble {
+						return errors.New("out of reach")
+					}
+					return nil
+				}
+				run := pipeline.Attach(pipeline.New(store, pipeline.Options{}), p, "x")
+				_, err := run.Wait(t.Context())
+				if ends {
+					require.NoError(t, err)
+					require.Equal(t, time.Hour, time.Since(from.Add(-10*time.Minute)).Round(time.Minute))
+					return
+				}
+				require.ErrorContains(t, err, "out of reach")
+				require.Less(t, time.Since(from), 2*time.Minute)
+			})
+		})
+	}
+}

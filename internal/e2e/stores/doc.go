@@ -5,5 +5,5 @@
 // acknowledged through a crash of that server, and passes the tests of its own
 // package that need a server. TestKilled kills workers on each of them, bolt
 // included, at random moments, and TestFrozen suspends them for longer than their
-leases; their comments have the commands of the long runs.
+// leases; their comments have the commands of the long runs.
 package stores

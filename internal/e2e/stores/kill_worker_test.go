@@ -132,6 +132,22 @@ func (k killPlace) engine(store pipeline.Store) *pipeline.Embedded {
 	return pipeline.New(store, pipeline.Options{LeaseTTL: k.TTL, DrainTimeout: time.Second})
 }
 
+// tell tells the world when an execution has ended. What goes wrong is said, and
+// fails the test.
+func tell(ctx context.Context, world outside, run *pipeline.Run[string]) {
+	_, err := run.Wait(ctx)
+	for err == nil {
+		var ok bool
+		if world.ask(ctx, "ended", url.Values{"id": {run.ID()}}, &ok) == nil || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "wait:", err)
+	}
+}
+
 // work is the main function of a worker. It starts what the world says there is
 // to start, as the other workers do, and tells what has ended.
 func work() (err error) {
@@ -168,12 +184,7 @@ func work() (err error) {
 				break // tried again
 			}
 			next++
-			wg.Go(func() {
-				if _, err := run.Wait(ctx); err == nil {
-					var ok bool
-					_ = world.ask(ctx, "ended", url.Values{"id": {id}}, &ok)
-				}
-			})
+			wg.Go(func() { tell(ctx, world, run) })
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
