@@ -17,7 +17,7 @@
 //
 // [Gated] puts the rules of package promotion before an environment: a set enters
 // only with its evidence. [Register], [Attested] and [RecordApproval] leave that
-// evidence, [Propose] tells approvers what they approve and what is missing, and
+// evidence, and Gated itself the verdict of a rollout's analyses ([CanaryVerdict]); [Propose] tells approvers what they approve and what is missing, and
 // [Target] finds what to go back to. [LedgerLog] keeps what happened in a state
 // store.
 //

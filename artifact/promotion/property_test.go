@@ -48,7 +48,7 @@ func (m *model) add(p int, r promotion.Record) {
 }
 
 func (m *model) history(n int) promotion.History {
-	return promotion.History{Records: m.records, Evidence: m.proof[n]}
+	return promotion.History{Application: "shop", Records: m.records, Evidence: m.proof[n]}
 }
 
 func (m *model) process() int { return rapid.IntRange(0, len(m.clocks)-1).Draw(m.t, "process") }
@@ -308,7 +308,7 @@ func TestEligibleIsMonotone(t *testing.T) {
 
 func drawPredicateOrSoak(t *rapid.T, at time.Time) evidence.Predicate {
 	if rapid.IntRange(0, 3).Draw(t, "soak") == 0 {
-		return evidence.Soak{Environment: "test", Since: at.Add(-time.Hour), Until: at}
+		return evidence.Soak{Application: "shop", Environment: "test", Since: at.Add(-time.Hour), Until: at}
 	}
 	return drawPredicate(t, at)
 }
