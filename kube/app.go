@@ -62,6 +62,8 @@ type App struct {
 	// History is how many Deployments of older versions red/black leaves behind without pods, for a quick way back.
 	// Default 2; a negative number keeps all.
 	History int
+
+	grouped bool // it is one of a Group, which sees to it that each image is used
 }
 
 // Kind returns "kube.app/v1".

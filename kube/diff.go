@@ -235,7 +235,7 @@ func (d *differ) serving(ctx context.Context) (*unstructured.Unstructured, error
 			}
 		}
 	}
-	return d.app.Cluster.get(ctx, workloadRef(d.h.Workload.Kind, d.app.Namespace, name))
+	return d.app.Cluster.get(ctx, workloadRef(d.r.workload.GetKind(), d.app.Namespace, name))
 }
 
 // refused sorts an error: an answer about the object is part of the result.

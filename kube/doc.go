@@ -42,6 +42,9 @@
 // What cannot be changed in place is an [ImmutableError], unless App.Recreate
 // lists its kind.
 //
+// Several workloads that belong together are a [Group] of Apps: one stage, one
+// verdict, and a joint way back if one of them fails.
+//
 // For several clusters, make an App for each and use stage.Each with
 // stage.DeployTo: waves, failure budget and rollback are those of the pipeline.
 //
@@ -143,7 +146,8 @@
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
 // [ConflictError], [ImmutableError], [PermissionError], [RolloutError],
-// [RollbackError], [DriftError], [TrafficError] and [BusyError], each naming its
+// [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
+// [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine.
 //

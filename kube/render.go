@@ -39,11 +39,8 @@ type front struct {
 // render binds set into the manifests. It asks the cluster only for kinds that
 // are not built in.
 func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
-	objects, err := a.objects(ctx)
+	objects, _, err := a.bound(ctx, set)
 	if err != nil {
-		return nil, err
-	}
-	if err := bind(objects, set, a.Images); err != nil {
 		return nil, err
 	}
 	configs, err := a.versionConfigs(objects)

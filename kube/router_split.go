@@ -130,7 +130,7 @@ func (t *target) makeTrack(ctx context.Context, front *unstructured.Unstructured
 // prepareTrack makes the Service of a version that has just been created, so that
 // its addresses are known everywhere when the traffic comes.
 func (t *target) prepareTrack(ctx context.Context, version string) error {
-	if t.app.Router == nil || len(t.r.fronts) == 0 {
+	if t.app.Router == nil || len(t.r.fronts) == 0 || !t.h.splits() {
 		return nil
 	}
 	v, err := t.look(ctx)
@@ -146,6 +146,14 @@ func (t *target) prepareTrack(ctx context.Context, version string) error {
 		return nil // there is nothing that it could share the traffic with
 	}
 	return t.makeTrack(ctx, svc, t.track(in.front, version), version)
+}
+
+// splits reports whether the release may split the traffic by weight. One by a
+// strategy that is not known here may.
+func (h *Handle) splits() bool {
+	s, err := strategy.Decode(h.Journal.Strategy)
+	needy, ok := s.(strategy.Needy)
+	return err != nil || !ok || needy.Needs().Weights
 }
 
 // unite sends all traffic through the front again.

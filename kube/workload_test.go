@@ -294,3 +294,18 @@ func TestWorkloadsThatCannotBe(t *testing.T) {
 		require.ErrorContains(t, err, "was released as a Deployment, which is still there")
 	})
 }
+
+func TestDiffOfOtherWorkloads(t *testing.T) {
+	for kind, yaml := range otherWorkloads {
+		threeNodes(t, yaml, func(w *world) {
+			_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
+			require.NoError(t, err)
+			d, err := w.app.Diff(context.Background(), set(t, "v1"), strategy.Rolling{})
+			require.NoError(t, err)
+			require.Equal(t, kube.Unchanged, changes(d)[kind], "what the strategy has set is no change: %s", d)
+			d, err = w.app.Diff(context.Background(), set(t, "v2"), strategy.Rolling{})
+			require.NoError(t, err)
+			require.Equal(t, kube.Update, changes(d)[kind])
+		})
+	}
+}

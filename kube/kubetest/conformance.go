@@ -82,6 +82,7 @@ func ConformanceCases() []Case {
 		{"deployment/unschedulable", unschedulable},
 		{"deployment/scale", scaleSubresource},
 		{"deployment/history", historyLimit},
+		{"autoscaler/minimum and maximum", autoscalerBounds},
 		{"service/endpoint slices", endpointFlip},
 		{"service/without endpoints", endpointPlaceholder},
 		{"job/complete", jobCompletes},
