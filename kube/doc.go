@@ -74,9 +74,11 @@
 // counts as moved when every parent of the HTTPRoute has accepted it at its
 // generation, the EndpointSlices behind it have ready addresses, and both have
 // held for the settle time; of an Ingress nothing can be asked but the slices.
-// App.Judge answers the strategy's analyses, App.Preview is the Service that shows
-// a version before it is live. A strategy that needs more than the App has is
-// refused when the pipeline is defined ([App.Supports]).
+// App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
+// plane itself which version answers, before the old one goes (a pod learns its
+// version from the label gennaker.dev/version by the downward API). App.Preview is
+// the Service that shows a version before it is live. A strategy that needs more
+// than the App has is refused when the pipeline is defined ([App.Supports]).
 //
 // People tell a release to promote, hold, resume, roll back or abort while it runs
 // (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
