@@ -32,7 +32,8 @@ func (g *Gatekeeper) Attest(ctx context.Context, set artifact.Set, p evidence.Pr
 	})
 }
 
-// Attach stores evidence that somebody else has signed, such as a test system with a key of its own. Evidence that is put into
+// Attach stores evidence that somebody else has signed, such as a test system with a key of its own, or a statement about a part
+// of the set, such as the provenance of one build among several. Evidence that is put into
 // the store directly counts as well; this refuses what does not, as [Gatekeeper.Attest] does, and if it speaks against its set,
 // no entry that is recorded from now on overlooks it.
 func (g *Gatekeeper) Attach(ctx context.Context, set artifact.Set, e evidence.Envelope) (artifact.Digest, error) {

@@ -150,7 +150,7 @@ func TestDenialAtTheLastMoment(t *testing.T) {
 			var w *witness
 			share := func(l promotion.Log) func(*promotion.Config) {
 				return func(c *promotion.Config) {
-					c.Environments, c.Log, c.Store = []promotion.Environment{env}, l, store
+					c.Environments, c.Log, c.Store = []promotion.Environment{testEnv, env}, l, store
 					if w != nil {
 						c.Signer, c.Trust = w.key, w.trust
 					}
@@ -209,4 +209,29 @@ func TestDenialThatIsGone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = g.Enter(ctx, "prod", "p")
 	require.ErrorIs(t, err, artifact.ErrNotFound)
+}
+
+// A set that has more in it than one build keeps the statements about its parts.
+func TestAttachAboutAPart(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	g, w := keeper(t, func(c *promotion.Config) {
+		c.Environments = []promotion.Environment{{Name: "prod", Rules: promotion.Rules{Builders: []string{"x:ci"}}}}
+	})
+	proxy := artifact.Artifact{Kind: artifact.KindImage, Name: "proxy", Digest: artifact.FromBytes([]byte("proxy"))}
+	whole, err := aSet(1).With(proxy)
+	require.NoError(t, err)
+	_, err = g.Attach(ctx, whole, envelope(t, w.key, aSet(1), provenance("x:ci")))
+	require.NoError(t, err)
+	v, err := g.Ask(ctx, whole, "prod")
+	require.NoError(t, err)
+	require.Contains(t, v.String(), "missing provenance of image proxy by x:ci")
+	require.NotContains(t, v.String(), "image web")
+	part, err := artifact.NewSet(proxy)
+	require.NoError(t, err)
+	_, err = g.Attach(ctx, whole, envelope(t, w.key, part, provenance("x:ci")))
+	require.NoError(t, err)
+	v, err = g.Ask(ctx, whole, "prod")
+	require.NoError(t, err)
+	require.True(t, v.Eligible(), v.String())
 }

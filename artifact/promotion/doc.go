@@ -62,5 +62,5 @@
 //
 // # Testing
 //
-// [NewMemoryLog] is a log for tests; time is package time's, so a soak of days passes at once in testing/synctest.
+// [NewMemoryLog] is a log for tests, promotiontest.RunLog the contract of a [Log] as a suite; time is package time's, so a soak of days passes at once in testing/synctest.
 package promotion

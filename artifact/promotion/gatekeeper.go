@@ -102,11 +102,39 @@ func (c Config) validate() error {
 				bad("environment %q: it comes from %q, which is not among the environments", e.Name, u.Environment)
 			}
 		}
+		for _, name := range e.Rules.Canaries {
+			if !known(name) {
+				bad("environment %q: it asks for a canary in %q, which is not among the environments", e.Name, name)
+			}
+		}
 		if e.Repository != "" && c.Copier == nil {
 			bad("environment %q: it has a repository of its own; set Config.Copier", e.Name)
 		}
 	}
+	if shut := c.shut(); errors.Join(errs...) == nil && len(shut) > 0 {
+		bad("environments %q come from each other: no set can enter them first", shut)
+	}
 	return errors.Join(errs...)
+}
+
+// shut returns the environments that no set can ever enter, because they come from each other.
+func (c Config) shut() []string {
+	open := map[string]bool{}
+	for range c.Environments { // in each round one more at least, if any
+		for _, e := range c.Environments {
+			enterable := func(u Upstream) bool { return open[u.Environment] }
+			from := e.Rules.From
+			open[e.Name] = len(from) == 0 || e.Rules.AnyFrom && slices.ContainsFunc(from, enterable) ||
+				!slices.ContainsFunc(from, func(u Upstream) bool { return !enterable(u) })
+		}
+	}
+	var shut []string
+	for _, e := range c.Environments {
+		if !open[e.Name] {
+			shut = append(shut, e.Name)
+		}
+	}
+	return shut
 }
 
 // Environment returns an environment by name. The error wraps [ErrUnknown].

@@ -180,6 +180,24 @@ func TestRefusals(t *testing.T) {
 		`comes from "c", which is not`, "set Config.Copier", "cannot be reached", `policy "lifo"`, `approver "Alice " is there twice`, "no Verifiers"} {
 		require.ErrorContains(t, err, want)
 	}
+	round := func(change func(*promotion.Rules)) error {
+		from := func(names ...string) (r promotion.Rules) {
+			for _, n := range names {
+				r.From = append(r.From, promotion.Upstream{Environment: n})
+			}
+			return r
+		}
+		c := from("b", "lab")
+		change(&c)
+		key, err := evidence.NewKey("release")
+		require.NoError(t, err)
+		_, err = promotion.NewGatekeeper(promotion.Config{Application: "shop", Log: promotion.NewMemoryLog(), Store: memartifact.New(nil), Signer: key, Trust: evidence.FullTrust(key.Public()),
+			Environments: []promotion.Environment{{Name: "a", Rules: from("c")}, {Name: "b", Rules: from("a")}, {Name: "c", Rules: c}, {Name: "lab"}}})
+		return err
+	}
+	require.ErrorContains(t, round(func(*promotion.Rules) {}), `environments ["a" "b" "c"] come from each other`)
+	require.NoError(t, round(func(r *promotion.Rules) { r.AnyFrom = true }), "a set enters by the lab")
+	require.ErrorContains(t, round(func(r *promotion.Rules) { r.Canaries = []string{"labb"} }), `a canary in "labb", which is not among`)
 	_, err = promotion.NewGatekeeper(promotion.Config{Application: "shop"})
 	require.ErrorContains(t, err, "no environments")
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gennaker/gennaker/artifact/memartifact"
 	"github.com/gennaker/gennaker/artifact/promotion"
+	"github.com/gennaker/gennaker/artifact/promotion/promotiontest"
 )
 
 // shaky is a log that loses replies, and now and then writes behind its caller's back.
@@ -73,6 +74,13 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 	require.Len(t, records, processes*each)
 	require.Len(t, seen, processes*each)
+}
+
+func TestMemoryLogConformance(t *testing.T) {
+	promotiontest.RunLog(t, func(*testing.T) func() promotion.Log {
+		log := promotion.NewMemoryLog()
+		return func() promotion.Log { return log }
+	})
 }
 
 // A log that is damaged is not read past the damage.
