@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -67,7 +68,7 @@ type SignalError struct {
 	Execution string
 	Signal    Signal
 	Problem   string
-	Err       error // ErrFinished, ErrForbidden or ErrInvalid
+	Err       error // ErrFinished, ErrForbidden, ErrInvalid or ErrParked, or what Options.Authorize returned
 }
 
 func (e *SignalError) Error() string {
@@ -95,6 +96,27 @@ func (s *Signal) checkText(execution string) error {
 
 func (m *machine) refuse(s *Signal, class error, format string, args ...any) (bool, error) {
 	return false, &SignalError{Execution: m.r.ID, Signal: *s, Problem: fmt.Sprintf(format, args...), Err: class}
+}
+
+// maxNames is how many names an error lists.
+const maxNames = 20
+
+// noStage refuses a signal about a stage that the execution has not, and says
+// which ones of its kind it has.
+func (m *machine) noStage(s *Signal, what string, is func(i int) bool) (bool, error) {
+	var names []string
+	for i := range m.r.Stages {
+		if is(i) {
+			names = append(names, m.r.Stages[i].ID)
+		}
+	}
+	switch more := len(names) - maxNames; {
+	case len(names) == 0:
+		return m.refuse(s, ErrInvalid, "it has no %s", what)
+	case more > 0:
+		names = append(names[:maxNames], fmt.Sprintf("and %d more", more))
+	}
+	return m.refuse(s, ErrInvalid, "it has no such %s; it has %s", what, strings.Join(names, ", "))
 }
 
 // signal takes a signal into the record.
@@ -169,7 +191,7 @@ func (c *cancelRec) why() string {
 func (m *machine) vote(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 || m.v.insts[i].n.Gate == nil {
-		return m.refuse(sig, ErrInvalid, "it has no such gate")
+		return m.noStage(sig, "gate", func(k int) bool { return m.v.insts[k].n.Gate != nil })
 	}
 	s, g := &m.r.Stages[i], m.v.insts[i].n.Gate
 	switch {
@@ -179,18 +201,18 @@ func (m *machine) vote(sig *Signal) (bool, error) {
 		return m.refuse(sig, ErrInvalid, "the decision is about generation %d, the gate is at %d", sig.Generation, s.Gen)
 	case len(g.Approvers) > 0 && !slices.Contains(g.Approvers, sig.Actor):
 		return m.refuse(sig, ErrForbidden, "only %v may decide", g.Approvers)
-	case sig.Kind == SignalApprove && !g.AllowSelf && sig.Actor == m.r.StartedBy:
+	case sig.Kind == SignalApprove && !g.AllowSelf && samePerson(sig.Actor, m.r.StartedBy):
 		return m.refuse(sig, ErrForbidden, "whoever started the execution may not approve it")
 	}
 	kind := EventStageApproved
 	if sig.Kind == SignalReject {
 		kind = EventStageRejected
 	}
-	same := func(v Vote) bool { return v.Actor == sig.Actor && v.Approve == (sig.Kind == SignalApprove) }
+	same := func(v Vote) bool { return samePerson(v.Actor, sig.Actor) && v.Approve == (sig.Kind == SignalApprove) }
 	if slices.ContainsFunc(s.Votes, same) {
 		return false, nil
 	}
-	votes := slices.DeleteFunc(slices.Clone(s.Votes), func(v Vote) bool { return v.Actor == sig.Actor })
+	votes := slices.DeleteFunc(slices.Clone(s.Votes), func(v Vote) bool { return samePerson(v.Actor, sig.Actor) })
 	s.Votes = append(votes, Vote{Actor: sig.Actor, Approve: sig.Kind == SignalApprove, Reason: sig.Reason, At: m.now})
 	m.r.event(m.now, kind, s.ID, sig.Reason, sig.Actor)
 	if s.Status == StageRunning {
