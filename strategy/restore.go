@@ -74,6 +74,11 @@ func (t *turn) restore(n size, settle time.Duration, deadline deadlines) Decisio
 	if d, ok := t.routeBack(base, v, n.floor, deadline); !ok {
 		return d
 	}
+	if len(normalised(b.Route)) == 0 && !t.o.Traffic.Absent && t.o.Traffic.to(b.Route) {
+		// The front led nowhere before and leads nowhere now: no traffic settles.
+		t.limits.Settled = true
+		return t.tidy(base, v, deadline)
+	}
 	why, until, settled := t.settle(base.ID, n.floor, settle)
 	if why != "" {
 		return t.stuck(deadline, why)

@@ -323,3 +323,18 @@ func TestJournalOfANewerRelease(t *testing.T) {
 	var e *strategy.JournalError
 	require.ErrorAs(t, err, &e)
 }
+
+// Pods to which no front leads are a baseline without traffic: there is none to
+// wait for on the way back.
+func TestAbortWhereNothingWasLedAnywhere(t *testing.T) {
+	c := cluster(strategytest.Options{})
+	c.Leave("v0", 1)
+	c.Advance(time.Minute)
+	r := start(t, c, strategy.RedBlack{}, 1)
+	r.step() // the intent
+	r.signal(strategy.Abort)
+	var e *strategy.Error
+	require.ErrorAs(t, r.run(), &e)
+	require.True(t, e.Restored, "%v", e)
+	require.Empty(t, r.writes())
+}
