@@ -28,8 +28,8 @@
 // # Errors
 //
 // [DigestError], [ReferenceError], [ArtifactError], [SetError] and [StoreError] name the thing that is wrong; errors.Is tells
-// the reasons apart: [ErrNoDigest], [ErrInvalid] and [ErrConflict] for values, [ErrNotFound], [ErrDigestMismatch] and
-// [ErrTooLarge] for stores. Locations with credentials are refused, so that no error and no record repeats them.
+// the reasons apart: [ErrNoDigest], [ErrInvalid] and [ErrConflict] for values, [ErrNotFound], [ErrDigestMismatch],
+// [ErrTooLarge] and [ErrTooMany] for stores. Locations with credentials are refused, so that no error and no record repeats them.
 //
 // # Cancellation
 //

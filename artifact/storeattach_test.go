@@ -1,11 +1,14 @@
 package artifact_test
 
 import (
+	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/artifact/driver"
 	"github.com/gennaker/gennaker/artifact/memartifact"
 )
 
@@ -66,4 +69,38 @@ func TestAttachmentsOfNothing(t *testing.T) {
 		}
 		require.Equal(t, 1, seen)
 	}
+}
+
+// A subject has so many attachments and no more, and a folder that somebody else has filled is not read without an end.
+func TestAttachmentsAreBounded(t *testing.T) {
+	t.Parallel()
+	ctx, below := t.Context(), new(memartifact.Driver)
+	store, subject := artifact.NewStore(below, nil), artifact.FromBytes(nil)
+	for n := range artifact.MaxAttachments {
+		_, err := store.Attach(ctx, subject, "evidence", fmt.Append(nil, n))
+		require.NoError(t, err)
+	}
+	_, err := store.Attach(ctx, subject, "evidence", []byte("one more"))
+	require.ErrorIs(t, err, artifact.ErrTooMany)
+	requireStoreError(t, err, "put", "attachment of "+subject.String()+": "+artifact.FromBytes([]byte("one more")).String(), artifact.ErrTooMany)
+	_, err = store.Attach(ctx, subject, "evidence", []byte("7"))
+	require.NoError(t, err, "it is there already")
+	_, err = store.Attach(ctx, subject, "notes", []byte("one more"))
+	require.NoError(t, err)
+	_, err = store.Attach(ctx, artifact.FromBytes([]byte("another")), "evidence", []byte("one more"))
+	require.NoError(t, err)
+
+	for n := range artifact.MaxAttachments + 1 {
+		data := fmt.Append(nil, "x", n)
+		key := driver.Key{Folder: "evidence/sha256-" + subject.Hex(), Hash: artifact.FromBytes(data).Hex()}
+		require.NoError(t, below.Put(ctx, key, bytes.NewReader(data), int64(len(data))))
+	}
+	seen := 0
+	for _, listErr := range store.Attachments(ctx, subject, "evidence") {
+		if err = listErr; err == nil {
+			seen++
+		}
+	}
+	require.ErrorIs(t, err, artifact.ErrTooMany)
+	require.Equal(t, 2*artifact.MaxAttachments, seen)
 }

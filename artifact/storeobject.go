@@ -16,6 +16,8 @@ var (
 	ErrDigestMismatch = errors.New("digest mismatch")
 	// ErrTooLarge says that content is above a size limit.
 	ErrTooLarge = errors.New("too large")
+	// ErrTooMany says that a subject has as many attachments as are allowed.
+	ErrTooMany = errors.New("too many attachments")
 )
 
 // errUnread accuses a driver that breaks its contract; artifacttest finds such drivers.
@@ -25,7 +27,7 @@ var errUnread = errors.New("the backend did not read the content to its end, so 
 type StoreError struct {
 	Op     string // "put", "get", "stat", "delete", "list" or "copy"
 	Object string // "blob sha256:…" or "set sha256:…"; "blobs" or "sets" for a list
-	Err    error  // wraps ErrNotFound, ErrDigestMismatch, ErrTooLarge, ErrInvalid, a context's cause or a backend's error
+	Err    error  // wraps ErrNotFound, ErrDigestMismatch, ErrTooLarge, ErrTooMany, ErrInvalid, a context's cause or a backend's error
 }
 
 func (e *StoreError) Error() string {

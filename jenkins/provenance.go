@@ -20,10 +20,12 @@ var ErrNoBuild = errors.New("no build to describe")
 
 // Provenance asks Jenkins about the build that made a set, as [Job] returns it, and describes it as SLSA has it: by this
 // Jenkins, from the set's commits, by a job with its parameters. It is a claim for promotion.Gatekeeper.Attest or
-// stage.Register. Artifacts of the set that are from no build at all, such as the commit, may be there, too.
+// stage.Register, and such a statement is about all of the set that has a digest: so all of that must be from the one
+// build. Commits, which have none, may be there, too. For a set that has more in it, attest the set of the build, and have
+// promotion.Gatekeeper.Attach put the statement to the larger one.
 //
-// The error wraps [ErrNoBuild] if the set is from no build, from several, or from one that goes on; otherwise it is that of
-// [Build.Info].
+// The error wraps [ErrNoBuild] if the set is from no build, from several, only partly from one, or from one that goes on;
+// otherwise it is that of [Build.Info].
 func (c *Client) Provenance(ctx context.Context, set artifact.Set) (evidence.Provenance, error) {
 	b, ok := c.BuildOf(set)
 	if !ok {
@@ -31,8 +33,12 @@ func (c *Client) Provenance(ctx context.Context, set artifact.Set) (evidence.Pro
 	}
 	number := fmt.Sprint(b.Number)
 	for a := range set.All() {
-		if job := a.Metadata[MetaJob]; job != "" && (job != b.Job || a.Metadata[MetaBuild] != number) {
+		job := a.Metadata[MetaJob]
+		if job != "" && (job != b.Job || a.Metadata[MetaBuild] != number) {
 			return evidence.Provenance{}, fmt.Errorf("jenkins: provenance of %s: %w: it is from several; attest the set of each build", set, ErrNoBuild)
+		}
+		if job == "" && a.Digest != "" {
+			return evidence.Provenance{}, fmt.Errorf("jenkins: provenance of %s: %w: %s is not from it; attest the set of the build", set, ErrNoBuild, a)
 		}
 	}
 	info, err := b.Info(ctx)

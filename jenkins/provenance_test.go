@@ -47,7 +47,9 @@ func TestProvenance(t *testing.T) {
 		require.NoError(t, err)
 		alone, err := artifact.NewSet(commit)
 		require.NoError(t, err)
-		for _, bad := range []artifact.Set{two, alone, {}} {
+		foreign, err := set.With(artifact.Artifact{Kind: artifact.KindImage, Name: "shop/proxy", Digest: artifact.FromBytes([]byte("from elsewhere"))})
+		require.NoError(t, err)
+		for _, bad := range []artifact.Set{two, alone, foreign, {}} {
 			_, err = c.Provenance(t.Context(), bad)
 			require.ErrorIs(t, err, jenkins.ErrNoBuild)
 		}

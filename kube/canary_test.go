@@ -18,8 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/gennaker/gennaker/artifact/evidence"
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
+	"github.com/gennaker/gennaker/stage"
 	"github.com/gennaker/gennaker/strategy"
 	"github.com/gennaker/gennaker/strategy/strategytest"
 )
@@ -135,6 +137,13 @@ var threeDays = strategy.Canary{
 	Analysis: &strategy.Analysis{Name: "latency", Interval: 12 * time.Hour},
 }
 
+// canary is the verdict that the release leaves as evidence.
+func (e *engine) canary() (evidence.Canary, bool) {
+	var h kube.Handle
+	require.NoError(e.w.t, json.Unmarshal(e.handle, &h))
+	return stage.CanaryVerdict("prod", e.w.app.Analyses(h))
+}
+
 func TestCanaryOverThreeDays(t *testing.T) {
 	canaryWorld(t, kube.HTTPRoute{Name: "shop"}, func(w *world) {
 		before := w.split()
@@ -157,6 +166,10 @@ func TestCanaryOverThreeDays(t *testing.T) {
 		require.Equal(t, map[string]int{"v2": 3}, w.running())
 		require.Equal(t, []string{"assets", "shop"}, w.services(), "nothing of the split is left")
 		require.NotEmpty(t, w.app.Judge.(*strategytest.Script).Asked())
+		v, found := e.canary()
+		require.True(t, found)
+		require.Equal(t, "pass", v.Outcome, v.Reason)
+		require.Greater(t, v.Metrics["passed"], 10.0)
 	})
 }
 
@@ -169,8 +182,13 @@ func TestCanaryThatFailsLeavesNothing(t *testing.T) {
 				w.app.Judge = strategytest.Always(strategy.Fail)
 				s := strategy.Canary{Steps: []strategy.Step{{Weight: 20, Pause: time.Hour}, {Weight: 40, Analysis: &strategy.Analysis{}}}}
 				var splits []string
-				_, err := w.engine("run-2/prod/1", "v2", s).seen(&splits).run()
+				e := w.engine("run-2/prod/1", "v2", s).seen(&splits)
+				_, err := e.run()
 				require.ErrorContains(t, err, "step 2: fail")
+				v, found := e.canary()
+				require.True(t, found)
+				require.Equal(t, "fail", v.Outcome)
+				require.Contains(t, v.Reason, "step 2")
 				require.Equal(t, split, w.split())
 				require.Equal(t, before, w.picture())
 				require.Equal(t, map[string]int{"v1": 3}, w.serving())

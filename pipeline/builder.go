@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -215,30 +216,29 @@ func (b *Builder) use(n *node, d Dep) *expr {
 		return &expr{kind: exprConst, value: json.RawMessage("null")}
 	}
 	x := d.expr()
-	ok := true
-	var check func(x *expr)
-	check = func(x *expr) {
-		switch {
-		case x == nil:
-			b.failStage(n.ID, "uses the zero Ref, which refers to no stage")
-			ok = false
-		case x.err != nil:
-			b.failStage(n.ID, x.err.Error())
-			ok = false
-		case (x.kind == exprInput || x.kind == exprStage) && !b.scope.within(x.scope):
-			b.failStage(n.ID, fmt.Sprintf("uses %s, which is unknown here: it belongs to another pipeline or to the inside of a group", x.describe()))
-			ok = false
-		default:
-			for _, a := range x.args {
-				check(a)
-			}
-		}
-	}
-	check(x)
-	if !ok {
+	if !b.known(x, func(problem string) { b.failStage(n.ID, problem) }) {
 		return nil
 	}
 	return x
+}
+
+// known checks that an expression may be used in this scope, and tells bad why not.
+func (b *Builder) known(x *expr, bad func(problem string)) bool {
+	switch {
+	case x == nil:
+		bad("uses the zero Ref, which refers to no stage")
+	case x.err != nil:
+		bad(x.err.Error())
+	case (x.kind == exprInput || x.kind == exprStage) && !b.scope.within(x.scope):
+		bad(fmt.Sprintf("uses %s, which is unknown here: it belongs to another pipeline or to the inside of a group", x.describe()))
+	default:
+		ok := true
+		for _, a := range x.args {
+			ok = b.known(a, bad) && ok
+		}
+		return ok
+	}
+	return false
 }
 
 // output turns any expression into one that is a scope's input, a constant or a
@@ -247,11 +247,24 @@ func (b *Builder) output(x *expr) *expr {
 	if x != nil && x.scope == b.scope && (x.kind == exprStage || x.kind == exprInput) {
 		return x
 	}
+	if !b.known(x, b.failResult) {
+		return nil
+	}
 	id := "output"
 	for k := 2; b.taken(id); k++ {
 		id = fmt.Sprintf("output-%d", k)
 	}
 	return Add[json.RawMessage](b, Node{ID: id, Value: true, Input: anyDep{x}}).x
+}
+
+// failResult reports what is wrong with the value that the function of a pipeline or a group returns.
+func (b *Builder) failResult(problem string) {
+	problem = "what its function returns " + problem + "; return the Ref of one of its stages, or its input"
+	if b.scope.group != nil {
+		b.failStage(b.scope.group.ID, problem)
+		return
+	}
+	b.fail(errors.New(problem))
 }
 
 func (b *Builder) taken(id string) bool {

@@ -75,6 +75,29 @@ func TestDefinitionErrors(t *testing.T) {
 	empty := pipeline.Define("empty", 1, func(_ *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] { return in })
 	_, err = empty.Plan()
 	require.ErrorContains(t, err, "no stages")
+
+	// What is returned is no stage, and is not named as one.
+	for want, build := range map[string]func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int]{
+		`what its function returns uses the zero Ref`: func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			stage.Run(b, "one", add(1), in)
+			return pipeline.Ref[int]{}
+		},
+		`what its function returns uses stage "theirs", which is unknown here`: func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			stage.Run(b, "one", add(1), in)
+			return pipeline.Map(leaked, func(n int) int { return n })
+		},
+		`stage "each": what its function returns uses the zero Ref`: func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			stage.Each(b, "each", pipeline.Const([]int{1}), func(int) string { return "k" }, func(b *pipeline.Builder, n pipeline.Ref[int]) pipeline.Ref[int] {
+				stage.Run(b, "inside", add(1), n)
+				return pipeline.Ref[int]{}
+			}, stage.Waves{})
+			return in
+		},
+	} {
+		_, err = pipeline.Define("result", 1, build).Plan()
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), `"output"`)
+	}
 }
 
 func shop() *pipeline.Pipeline[string, string] {

@@ -80,7 +80,7 @@ func (m *machine) mayOverride(i int, sig *Signal) (why string, class error) {
 		return "it is a group that runs; decide about the stages in it", ErrInvalid
 	case n.Gate != nil && len(n.Gate.Approvers) > 0 && !slices.Contains(n.Gate.Approvers, sig.Actor):
 		return fmt.Sprintf("only %v may decide", n.Gate.Approvers), ErrForbidden
-	case n.Gate != nil && !n.Gate.AllowSelf && sig.Actor == m.r.StartedBy:
+	case n.Gate != nil && !n.Gate.AllowSelf && samePerson(sig.Actor, m.r.StartedBy):
 		return "whoever started the execution may not decide about its gates", ErrForbidden
 	}
 	return "", nil

@@ -73,10 +73,11 @@ type Retry struct {
 
 // Gate says what opens a gate.
 type Gate struct {
-	// Quorum is how many different people must approve; 0 means one.
+	// Quorum is how many different people must approve; 0 means one. Names that
+	// differ in letter case or in spaces around them are one person.
 	Quorum int `json:"quorum,omitempty"`
 	// Approvers are the names of those who may decide; empty means anyone whom the
-	// engine's Authorize accepts.
+	// engine's Authorize accepts. They are compared exactly.
 	Approvers []string `json:"approvers,omitempty"`
 	// AllowSelf lets whoever started the execution approve it.
 	AllowSelf bool `json:"allowSelf,omitempty"`

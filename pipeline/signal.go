@@ -179,18 +179,18 @@ func (m *machine) vote(sig *Signal) (bool, error) {
 		return m.refuse(sig, ErrInvalid, "the decision is about generation %d, the gate is at %d", sig.Generation, s.Gen)
 	case len(g.Approvers) > 0 && !slices.Contains(g.Approvers, sig.Actor):
 		return m.refuse(sig, ErrForbidden, "only %v may decide", g.Approvers)
-	case sig.Kind == SignalApprove && !g.AllowSelf && sig.Actor == m.r.StartedBy:
+	case sig.Kind == SignalApprove && !g.AllowSelf && samePerson(sig.Actor, m.r.StartedBy):
 		return m.refuse(sig, ErrForbidden, "whoever started the execution may not approve it")
 	}
 	kind := EventStageApproved
 	if sig.Kind == SignalReject {
 		kind = EventStageRejected
 	}
-	same := func(v Vote) bool { return v.Actor == sig.Actor && v.Approve == (sig.Kind == SignalApprove) }
+	same := func(v Vote) bool { return samePerson(v.Actor, sig.Actor) && v.Approve == (sig.Kind == SignalApprove) }
 	if slices.ContainsFunc(s.Votes, same) {
 		return false, nil
 	}
-	votes := slices.DeleteFunc(slices.Clone(s.Votes), func(v Vote) bool { return v.Actor == sig.Actor })
+	votes := slices.DeleteFunc(slices.Clone(s.Votes), func(v Vote) bool { return samePerson(v.Actor, sig.Actor) })
 	s.Votes = append(votes, Vote{Actor: sig.Actor, Approve: sig.Kind == SignalApprove, Reason: sig.Reason, At: m.now})
 	m.r.event(m.now, kind, s.ID, sig.Reason, sig.Actor)
 	if s.Status == StageRunning {

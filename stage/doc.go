@@ -17,9 +17,16 @@
 //
 // [Gated] puts the rules of package promotion before an environment: a set enters
 // only with its evidence. [Register], [Attested] and [RecordApproval] leave that
-// evidence, [Propose] tells approvers what they approve and what is missing, and
+// evidence, and Gated itself the verdict of a rollout's analyses ([CanaryVerdict]); [Propose] tells approvers what they approve and what is missing, and
 // [Target] finds what to go back to. [LedgerLog] keeps what happened in a state
-// store.
+// store. Each statement is written by one of them:
+//
+//	provenance    Register, of what the builder says, such as jenkins.Client.Provenance
+//	test result   Attested, and Register for those of the build
+//	soak          Gated, when the set enters the environment that asks for it
+//	canary        Gated, when a rollout with analyses ends, well or not
+//	approval      RecordApproval, one for each person
+//	summary       Gated, when a set enters (SLSA's verification summary)
 //
 // Every stage takes options: [After], [If], [Retry], [Timeout], [Deadline],
 // [OnFailure], [Always], [Tolerance], [Window].

@@ -142,8 +142,10 @@ func TestGate(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, run.Approve(t.Context(), "ok", "alice", "early")) // before the gate opens
 		require.ErrorIs(t, run.Approve(t.Context(), "ok", "mallory", ""), pipeline.ErrForbidden)
+		require.ErrorIs(t, run.Approve(t.Context(), "ok", "Mallory ", ""), pipeline.ErrForbidden, "it is the same person")
 		time.Sleep(50 * time.Hour)
 		require.NoError(t, run.Approve(t.Context(), "ok", "alice", "twice"))
+		require.NoError(t, run.Approve(t.Context(), "ok", "Alice", "is the same person"))
 		w.stop()
 		time.Sleep(10 * time.Hour)
 		w.boot(pipeline.Options{}, p)

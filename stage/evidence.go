@@ -55,16 +55,18 @@ func gateTask[I, O any](b *pipeline.Builder, id string, gate *promotion.Gatekeep
 	return Func(kind, f)
 }
 
-// attest attests a claim. One that is not valid never will be.
+// attest attests a claim. One that is not valid, or would not count, never will be.
 func attest(c *Ctx, gate *promotion.Gatekeeper, set artifact.Set, p evidence.Predicate) (artifact.Digest, error) {
 	d, err := gate.Attest(c, set, p)
-	if errors.Is(err, evidence.ErrMalformed) {
+	_, untrusted := errors.AsType[*evidence.TrustError](err)
+	if untrusted || errors.Is(err, evidence.ErrMalformed) || errors.Is(err, evidence.ErrOtherSubject) || errors.Is(err, artifact.ErrTooMany) {
 		err = Permanent(err)
 	}
 	return d, err
 }
 
-// Attested makes a Verifier leave evidence: the result of a test suite of that name, about the set of the release. If the
+// Attested makes a Verifier leave evidence: the result of a test suite of that name, about the set of the release in its
+// environment; it counts for the gatekeeper's application alone. If the
 // verdict is Pass, the set is from now on verified good in the release's environment; if it is Fail, it is demoted there. No
 // data is no evidence. The gatekeeper must have let the release into its environment; see Gated.
 func Attested(v Verifier, suite string, gate *promotion.Gatekeeper) Verifier {
@@ -112,7 +114,7 @@ func (a attested) Exec(c *Ctx, r Release) (Verdict, error) {
 	if j.Verdict.Outcome != Pass {
 		result = evidence.Failed
 	}
-	test := evidence.NewTestResult(a.suite, result, j.At)
+	test := evidence.NewTestResult(a.suite, result, j.At).In(a.gate.Application(), r.Environment)
 	test.URL = j.Verdict.Evidence["url"]
 	if _, err := attest(c, a.gate, r.Set, test); err != nil {
 		return j.Verdict, err

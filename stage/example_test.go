@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 // runExample runs one execution on an engine of its own.
@@ -79,4 +81,19 @@ func ExampleEach() {
 	})
 	fmt.Println(runExample(p, []string{"eu", "us", "ap"}, nil))
 	// Output: [eu is up ap is up] <nil>
+}
+
+func ExampleCanaryVerdict() {
+	begun := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	v, found := stage.CanaryVerdict("prod", []strategy.Run{
+		{Name: "step 1", Since: begun, Ended: begun.Add(time.Hour), Passed: 6, Judgement: strategy.Pass, Reason: "6 of 6 measurements passed"},
+		{Name: "background", Since: begun, Ended: begun.Add(2 * time.Hour), Passed: 3, Failed: 1, Judgement: strategy.Fail, Reason: "1 of 4 measurements failed: p99 of 900 ms"},
+	})
+	fmt.Println(found, v.Environment, v.Outcome, v.At.Format(time.TimeOnly))
+	fmt.Println(v.Reason)
+	fmt.Println(v.Metrics["passed"], "passed,", v.Metrics["failed"], "failed")
+	// Output:
+	// true prod fail 14:00:00
+	// background: 1 of 4 measurements failed: p99 of 900 ms
+	// 9 passed, 1 failed
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gennaker/gennaker/artifact"
 	"github.com/gennaker/gennaker/artifact/promotion"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 // GateOptions are the settings of a gated environment. The zero GateOptions are a promotion that people ask for.
@@ -32,6 +33,12 @@ type GateOptions struct {
 // What has started is the only thing in the environment until it has ended. A stage that ends with an unknown outcome leaves
 // the environment to it, as the release may still go on: when it is certain that it does not, Gatekeeper.Failed gives the
 // environment free. A set that has failed in an environment is not promoted there again by automation; see GateOptions.
+//
+// If d is an Analyst and its rollout was analysed, how that ended is attested as a canary verdict, before the ledger records the
+// end of the rollout: rules of other environments may ask for it, see promotion.Rules.Canaries. A verdict other than a pass
+// stands against the set.
+//
+// What people tell the stage goes to d, and d says which strategies it can perform.
 //
 // The Release has the set as it was asked for, whose digest its evidence is about, wherever its images were copied to.
 //
@@ -94,6 +101,17 @@ func (g gated[H]) Validate() error {
 		errs = append(errs, v.Validate())
 	}
 	return errors.Join(errs...)
+}
+
+// Hears implements Hearer for a deployer that does.
+func (g gated[H]) Hears(say string) error { return hears(g.d, say) }
+
+// Supports implements Supporter for a deployer that does.
+func (g gated[H]) Supports(s strategy.Strategy) error {
+	if sup, ok := g.d.(Supporter); ok {
+		return sup.Supports(s)
+	}
+	return nil
 }
 
 func (g gated[H]) by(c *Ctx) string {
@@ -212,10 +230,13 @@ func (g gated[H]) follow(c *Ctx, h *GatedHandle[H]) (Status[Release], error) {
 		return Status[Release]{}, err
 	}
 	done, why := s.Done()
-	switch {
-	case !done:
+	if !done {
 		return s, nil
-	case why != nil:
+	}
+	if err := attestCanary(c, g.gate, g.d, h.Request.Set, *h.Inner); err != nil {
+		return Status[Release]{}, err
+	}
+	if why != nil {
 		return g.failed(c, h, s, why)
 	}
 	if _, err := g.gate.Deployed(c, g.Environment(), h.Key, h.Located.Digest(), h.Summary); err != nil {

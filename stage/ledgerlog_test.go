@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gennaker/gennaker/artifact/promotion"
+	"github.com/gennaker/gennaker/artifact/promotion/promotiontest"
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
 )
@@ -25,6 +26,20 @@ func (l lagging) List(ctx context.Context, prefix, after string, limit int) ([]p
 		}
 	}
 	return some, err
+}
+
+func TestLedgerLogConformance(t *testing.T) {
+	for name, s := range map[string]func(pipeline.Store) pipeline.Store{
+		"memory":  func(s pipeline.Store) pipeline.Store { return s },
+		"lagging": func(s pipeline.Store) pipeline.Store { return lagging{s} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			promotiontest.RunLog(t, func(t *testing.T) func() promotion.Log {
+				store := s(pipeline.NewMemory())
+				return func() promotion.Log { return stage.LedgerLog(store, "shop") }
+			})
+		})
+	}
 }
 
 func TestLedgerLog(t *testing.T) {

@@ -26,13 +26,14 @@ func Start[I, H, O any](b *pipeline.Builder, id string, e Effect[I, H, O], in pi
 
 // Approval says what opens a gate.
 type Approval struct {
-	// Quorum is how many different people must approve; 0 means one.
+	// Quorum is how many different people must approve; 0 means one. Names that
+	// differ in letter case or in spaces around them are one person.
 	Quorum int
 	// Deadline fails the gate if it has not been decided in time; 0 means it waits
 	// for ever. Pauses of the execution do not count.
 	Deadline time.Duration
 	// Approvers are the names of those who may decide; empty means everyone whom
-	// the engine's Authorize accepts.
+	// the engine's Authorize accepts. They are compared exactly.
 	Approvers []string
 	// AllowSelf lets whoever started the execution approve it.
 	AllowSelf bool

@@ -9,6 +9,12 @@
 // [Envelope], signed by a [Signer]; a [Key] signs with Ed25519. [Store] keeps the envelopes of a set under their digests and
 // lists them.
 //
+// What is claimed of a place is claimed of an environment of one application: the same set may run in another application's
+// "prod", and an approval for the one is none for the other. [ApplicationOf] says which; package promotion heeds it.
+//
+// [Trust] says whose evidence counts, and for what. Nobody is trusted by default: neither a signer who is not named, nor one who
+// is with a claim that is not; [FullTrust] is the short form for a program that holds the only key.
+//
 // [Open] is the one place where evidence is verified: signature first, then whether the signer may say such a thing, then
 // what it says and about what. It returns a [Verified], which cannot be made in any other way, so that code that is handed
 // one need not ask again.
@@ -25,12 +31,13 @@
 //     signed, or not signed at all is never a Verified; [Error] says which it is.
 //  4. Signing the same statement with the same Key gives the same bytes, so that evidence that is written again after a crash
 //     is the same evidence.
-//  5. Sizes are bounded: an envelope has at most [MaxSize] bytes and [MaxSignatures] signatures.
+//  5. Sizes are bounded: an envelope has at most [MaxSize] bytes and [MaxSignatures] signatures, and a set has at most
+//     artifact.MaxAttachments pieces of evidence; the next one is refused with artifact.ErrTooMany.
 //
 // # Errors
 //
 // Every refusal is an [*Error] that wraps one of [ErrUnsigned], [ErrForeign], [ErrTampered], [ErrNotAllowed],
-// [ErrOtherSubject] and [ErrMalformed].
+// [ErrOtherSubject] and [ErrMalformed]. [TrustError] says what is wrong with a Trust, and what to do.
 //
 // # Testing
 //

@@ -57,7 +57,7 @@ func TestSpecificationExample(t *testing.T) {
 	// A verifier of another kind than a key takes part like any other; the payload is no statement, though.
 	data, err := json.Marshal(e)
 	require.NoError(t, err)
-	_, err = evidence.Open(t.Context(), data, aSet(t, "web"), evidence.Trust{Verifiers: []evidence.Verifier{p256{key}}})
+	_, err = evidence.Open(t.Context(), data, aSet(t, "web"), evidence.FullTrust(p256{key}))
 	require.ErrorIs(t, err, evidence.ErrMalformed)
 }
 

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -43,10 +41,10 @@ func signed(t testing.TB, set artifact.Set, p evidence.Predicate, keys ...eviden
 
 func predicates() []evidence.Predicate {
 	return []evidence.Predicate{
-		evidence.NewTestResult("smoke", evidence.Passed, noon),
-		evidence.Soak{Environment: "test", Since: noon, Until: noon.Add(time.Hour)},
-		evidence.Approval{Environment: "prod", Approver: "alice", Approved: true, At: noon},
-		evidence.Canary{Environment: "prod", Outcome: "pass", Metrics: map[string]float64{"errors": 0.01}, At: noon},
+		evidence.NewTestResult("smoke", evidence.Passed, noon).In("shop", "test"),
+		evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: noon.Add(time.Hour)},
+		evidence.Approval{Application: "shop", Environment: "prod", Approver: "alice", Approved: true, At: noon},
+		evidence.Canary{Application: "shop", Environment: "prod", Outcome: "pass", Metrics: map[string]float64{"errors": 0.01}, At: noon},
 		evidence.Provenance{BuildDefinition: evidence.BuildDefinition{BuildType: "https://example.com/build/v1", ExternalParameters: json.RawMessage(`{"tag":"1"}`)},
 			RunDetails: evidence.RunDetails{Builder: evidence.Builder{ID: "https://ci.example.com"}}},
 		evidence.Summary{Verifier: evidence.VerifierID{ID: "https://example.com"}, ResourceURI: "x:prod", Policy: evidence.Resource{URI: "x:policy"},
@@ -57,7 +55,7 @@ func predicates() []evidence.Predicate {
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	set, key := aSet(t, "api", "web"), newKey(t, "ci")
-	trust := evidence.Trust{Verifiers: []evidence.Verifier{newKey(t, "other").Public(), key.Public()}}
+	trust := evidence.FullTrust(newKey(t, "other").Public(), key.Public())
 	for _, p := range predicates() {
 		data := signed(t, set, p, key)
 		require.Equal(t, data, signed(t, set, p, key), "the same evidence has the same bytes")
@@ -78,7 +76,7 @@ func TestOpen(t *testing.T) {
 func TestOpenAboutOneArtifact(t *testing.T) {
 	t.Parallel()
 	web, key := aSet(t, "web"), newKey(t, "ci")
-	v, err := evidence.Open(t.Context(), signed(t, web, predicates()[4], key), aSet(t, "api", "web"), evidence.Trust{Verifiers: []evidence.Verifier{key.Public()}})
+	v, err := evidence.Open(t.Context(), signed(t, web, predicates()[4], key), aSet(t, "api", "web"), evidence.FullTrust(key.Public()))
 	require.NoError(t, err)
 	require.False(t, v.Whole())
 	require.True(t, v.Covers(artifact.FromBytes([]byte("web"))))
@@ -92,7 +90,7 @@ func TestOpenAboutASetInsideASet(t *testing.T) {
 	bait, err := artifact.NewSet(artifact.Artifact{Kind: artifact.KindFile, Name: "notes", Digest: artifact.FromBytes(wanted.Canonical())})
 	require.NoError(t, err)
 	data := signed(t, bait, predicates()[2], key)
-	v, err := evidence.Open(t.Context(), data, wanted, evidence.Trust{Verifiers: []evidence.Verifier{key.Public()}})
+	v, err := evidence.Open(t.Context(), data, wanted, evidence.FullTrust(key.Public()))
 	require.NoError(t, err)
 	require.False(t, v.Whole())
 }
@@ -102,7 +100,7 @@ func TestOpenRefuses(t *testing.T) {
 	set, ci, boss, stranger := aSet(t, "web"), newKey(t, "ci"), newKey(t, "boss"), newKey(t, "stranger")
 	trust := evidence.Trust{
 		Verifiers: []evidence.Verifier{ci.Public(), boss.Public()},
-		Roles:     map[string][]string{evidence.TypeApproval: {"boss"}},
+		Roles:     map[string][]string{evidence.TypeApproval: {"boss"}, evidence.AnyType: {evidence.Anyone}},
 	}
 	test, approval := predicates()[0], predicates()[2]
 	edit := func(data []byte, change func(e *evidence.Envelope)) []byte {
@@ -179,8 +177,11 @@ func TestAboutRefuses(t *testing.T) {
 	set := aSet(t, "web")
 	for _, p := range []evidence.Predicate{
 		evidence.TestResult{}, evidence.TestResult{Result: evidence.Passed}, evidence.NewTestResult("", evidence.Passed, noon), evidence.NewTestResult("a", "ok", noon),
-		evidence.Soak{}, evidence.Soak{Environment: "test"}, evidence.Soak{Environment: "test", Since: noon, Until: noon.Add(-1)},
-		evidence.Approval{}, evidence.Approval{Environment: "prod", At: noon}, evidence.Canary{}, evidence.Canary{Environment: "prod", At: noon, Outcome: "good"},
+		evidence.TestResult{Result: evidence.Passed}.In("shop", "test"),
+		evidence.Soak{}, evidence.Soak{Application: "shop", Environment: "test"}, evidence.Soak{Environment: "test", Since: noon, Until: noon},
+		evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: noon.Add(-1)},
+		evidence.Approval{}, evidence.Approval{Application: "shop", Environment: "prod", At: noon}, evidence.Approval{Environment: "prod", Approver: "a", At: noon},
+		evidence.Canary{}, evidence.Canary{Application: "shop", Environment: "prod", At: noon, Outcome: "good"}, evidence.Canary{Environment: "prod", At: noon, Outcome: "pass"},
 		evidence.Provenance{}, evidence.Summary{},
 	} {
 		_, err := evidence.About(set, p)
@@ -210,7 +211,7 @@ func TestStore(t *testing.T) {
 		require.NoError(t, err)
 		return d
 	}
-	trust := evidence.Trust{Verifiers: []evidence.Verifier{ci.Public()}}
+	trust := evidence.FullTrust(ci.Public())
 	good, refused, err := store.Open(ctx, set, trust)
 	require.NoError(t, err)
 	require.Empty(t, good)
@@ -243,40 +244,6 @@ func TestStore(t *testing.T) {
 	require.ErrorIs(t, err, broken, "what cannot be read is not the same as evidence that is no good")
 }
 
-func TestKeys(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "key.pem")
-	_, err := evidence.LoadKey("ci", file)
-	require.ErrorIs(t, err, os.ErrNotExist)
-	key, err := evidence.LoadOrCreateKey("ci", file)
-	require.NoError(t, err)
-	again, err := evidence.LoadOrCreateKey("ci", file)
-	require.NoError(t, err)
-	require.Equal(t, key.Public(), again.Public())
-	left, err := os.ReadDir(filepath.Dir(file))
-	require.NoError(t, err)
-	require.Len(t, left, 1, "no half-written key is left")
-
-	public, err := evidence.ParsePublicKey("ci", key.Public().PEM())
-	require.NoError(t, err)
-	require.Equal(t, key.Public(), public)
-	require.Regexp(t, "^sha256:[0-9a-f]{64}$", public.ID())
-
-	require.NoError(t, os.Chmod(file, 0o644))
-	_, err = evidence.LoadKey("ci", file)
-	require.ErrorContains(t, err, "chmod 600")
-	for _, bad := range []string{"", "x", string(key.Public().PEM()), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
-		_, err = evidence.ParseKey("ci", []byte(bad))
-		require.Error(t, err)
-	}
-	for _, bad := range []string{"", string(key.PEM()), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"} {
-		_, err = evidence.ParsePublicKey("ci", []byte(bad))
-		require.Error(t, err)
-	}
-	_, err = evidence.PublicKey{}.Verify(t.Context(), nil, evidence.Signature{})
-	require.Error(t, err, "the zero key verifies nothing")
-}
-
 // Nothing that is not signed by the key is ever accepted, and nothing panics.
 func FuzzOpen(f *testing.F) {
 	set, key := aSet(f, "web"), newKey(f, "ci")
@@ -284,7 +251,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(signed(f, set, p, key), []byte(nil))
 	}
 	f.Add([]byte(nil), []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"`+set.Digest().Hex()+`"}}],"predicateType":"`+evidence.TypeSoak+`","predicate":{}}`))
-	trust := evidence.Trust{Verifiers: []evidence.Verifier{key.Public()}}
+	trust := evidence.FullTrust(key.Public())
 	f.Fuzz(func(t *testing.T, data, payload []byte) {
 		if v, err := evidence.Open(t.Context(), data, set, trust); err == nil {
 			e, err := evidence.ParseEnvelope(data)

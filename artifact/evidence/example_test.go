@@ -27,7 +27,7 @@ func Example() {
 		}
 	}
 
-	good, refused, err := store.Open(ctx, set, evidence.Trust{Verifiers: []evidence.Verifier{ci.Public()}})
+	good, refused, err := store.Open(ctx, set, evidence.FullTrust(ci.Public()))
 	for _, v := range good {
 		fmt.Println(v.Predicate().(evidence.TestResult).Suite(), v.Predicate().(evidence.TestResult).Result, "by", v.Signers()[0].Name)
 	}

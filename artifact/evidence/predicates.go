@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -28,7 +30,8 @@ const (
 type TestResult struct {
 	Result string `json:"result"` // Passed, Warned or Failed
 	// Configuration is what was run. The name of the first entry is the name of the suite, which rules ask for; its annotation
-	// "finishedOn" is when the run ended, in RFC 3339. [NewTestResult] fills it in.
+	// "finishedOn" is when the run ended, in RFC 3339, and "application" and "environment" are where it ran, if that matters.
+	// [NewTestResult] and [TestResult.In] fill it in.
 	Configuration []Resource `json:"configuration"`
 	URL           string     `json:"url,omitempty"`
 	PassedTests   []string   `json:"passedTests,omitempty"`
@@ -36,13 +39,34 @@ type TestResult struct {
 	FailedTests   []string   `json:"failedTests,omitempty"`
 }
 
-const finishedOn = "finishedOn"
+// The annotations of a test result's configuration.
+const (
+	finishedOn    = "finishedOn"
+	inApplication = "application"
+	inEnvironment = "environment"
+)
 
 // NewTestResult returns the result of a suite's run that ended at a time.
 func NewTestResult(suite, result string, at time.Time) TestResult {
 	return TestResult{Result: result, Configuration: []Resource{{
 		Name: suite, Annotations: map[string]string{finishedOn: at.UTC().Format(time.RFC3339Nano)},
 	}}}
+}
+
+// In returns the result as that of a run against an environment of an application, for which alone it counts. Without it, a
+// result is about the set wherever it runs, as that of a unit test is.
+func (t TestResult) In(application, environment string) TestResult {
+	t.Configuration = slices.Clone(t.Configuration)
+	if len(t.Configuration) == 0 {
+		t.Configuration = []Resource{{}}
+	}
+	notes := maps.Clone(t.Configuration[0].Annotations)
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	notes[inApplication], notes[inEnvironment] = application, environment
+	t.Configuration[0].Annotations = notes
+	return t
 }
 
 // Type implements [Predicate].
@@ -67,20 +91,31 @@ func (t TestResult) Suite() string {
 	return t.Configuration[0].Name
 }
 
+// Application returns the application that was tested, or "" if the statement names none.
+func (t TestResult) Application() string { return t.annotation(inApplication) }
+
+// Environment returns the environment in which it was tested, or "" if the statement names none.
+func (t TestResult) Environment() string { return t.annotation(inEnvironment) }
+
+func (t TestResult) annotation(name string) string {
+	if len(t.Configuration) == 0 {
+		return ""
+	}
+	return t.Configuration[0].Annotations[name]
+}
+
 // Finished returns when the run ended, or the zero time if the statement does not say it.
 func (t TestResult) Finished() time.Time {
-	if len(t.Configuration) == 0 {
-		return time.Time{}
-	}
-	at, err := time.Parse(time.RFC3339Nano, t.Configuration[0].Annotations[finishedOn])
+	at, err := time.Parse(time.RFC3339Nano, t.annotation(finishedOn))
 	if err != nil {
 		return time.Time{}
 	}
 	return at
 }
 
-// Soak says that a set ran in an environment, verified, without interruption.
+// Soak says that a set ran in an environment of an application, verified, without interruption.
 type Soak struct {
+	Application string    `json:"application"`
 	Environment string    `json:"environment"`
 	Since       time.Time `json:"since"`
 	Until       time.Time `json:"until"`
@@ -92,16 +127,17 @@ func (Soak) Type() string { return TypeSoak }
 // Validate implements [Predicate].
 func (s Soak) Validate() error {
 	switch {
-	case s.Environment == "":
-		return errors.New("soak without an environment")
+	case s.Application == "" || s.Environment == "":
+		return errors.New("soak without an application or an environment")
 	case s.Since.IsZero() || s.Until.Before(s.Since):
 		return errors.New("soak that does not end after it has begun")
 	}
 	return nil
 }
 
-// Approval is one person's decision about a set and an environment.
+// Approval is one person's decision about a set and an environment of an application.
 type Approval struct {
+	Application string    `json:"application"`
 	Environment string    `json:"environment"`
 	Approver    string    `json:"approver"`
 	Approved    bool      `json:"approved"` // false is a rejection
@@ -116,16 +152,17 @@ func (Approval) Type() string { return TypeApproval }
 
 // Validate implements [Predicate].
 func (a Approval) Validate() error {
-	if a.Environment == "" || a.Approver == "" || a.At.IsZero() {
-		return errors.New("approval without an environment, an approver or a time")
+	if a.Application == "" || a.Environment == "" || a.Approver == "" || a.At.IsZero() {
+		return errors.New("approval without an application, an environment, an approver or a time")
 	}
 	return nil
 }
 
-// Canary is what the analysis of a canary found.
+// Canary is what the analysis of a canary in an environment of an application found.
 type Canary struct {
+	Application string             `json:"application"`
 	Environment string             `json:"environment"`
-	Outcome     string             `json:"outcome"` // "pass", "fail" or "no data"
+	Outcome     string             `json:"outcome"` // "pass", "fail", "inconclusive", "no data" or "cancelled"; only the first speaks for the set
 	Reason      string             `json:"reason,omitempty"`
 	Metrics     map[string]float64 `json:"metrics,omitempty"`
 	At          time.Time          `json:"at"`
@@ -137,12 +174,28 @@ func (Canary) Type() string { return TypeCanary }
 // Validate implements [Predicate].
 func (c Canary) Validate() error {
 	switch {
-	case c.Environment == "" || c.At.IsZero():
-		return errors.New("canary verdict without an environment or a time")
-	case c.Outcome != "pass" && c.Outcome != "fail" && c.Outcome != "no data":
-		return fmt.Errorf("canary outcome %q; want \"pass\", \"fail\" or \"no data\"", clip(c.Outcome))
+	case c.Application == "" || c.Environment == "" || c.At.IsZero():
+		return errors.New("canary verdict without an application, an environment or a time")
+	case !slices.Contains([]string{"pass", "fail", "inconclusive", "no data", "cancelled"}, c.Outcome):
+		return fmt.Errorf("canary outcome %q; want \"pass\", \"fail\", \"inconclusive\", \"no data\" or \"cancelled\"", clip(c.Outcome))
 	}
 	return nil
+}
+
+// ApplicationOf returns the application that a claim is about, or "" for a claim about the content itself, which is true for
+// every application that has it: who has built it, or what its unit tests found.
+func ApplicationOf(p Predicate) string {
+	switch p := p.(type) {
+	case Soak:
+		return p.Application
+	case Approval:
+		return p.Application
+	case Canary:
+		return p.Application
+	case TestResult:
+		return p.Application()
+	}
+	return ""
 }
 
 // parsePredicate decodes the predicates of this package. Others are nil: they are verified, but nothing reads them.

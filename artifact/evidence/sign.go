@@ -1,9 +1,6 @@
 package evidence
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // A Signer signs. [Key] is one; a client of a key service or of Sigstore is another.
 type Signer interface {
@@ -26,19 +23,4 @@ type Identity struct {
 	KeyID string `json:"keyId,omitempty"`
 	// Issuer vouches for the name, if that is not the program's own configuration.
 	Issuer string `json:"issuer,omitempty"`
-}
-
-// Trust says whose evidence counts. The zero Trust trusts nobody.
-type Trust struct {
-	// Verifiers are asked in turn who has signed.
-	Verifiers []Verifier
-	// Roles says who may claim what: names of identities, by predicate type. A type that is not listed is open to everyone
-	// whom the Verifiers know; nil lists none.
-	Roles map[string][]string
-}
-
-// allows reports whether the identity may make statements of that type.
-func (t Trust) allows(predicateType string, id Identity) bool {
-	names, restricted := t.Roles[predicateType]
-	return !restricted || slices.Contains(names, id.Name)
 }

@@ -14,9 +14,9 @@ import (
 // CopyOptions configure [Client.Copy]. Nil and the zero value are the defaults.
 type CopyOptions struct {
 	// MoveTag lets a tag at the destination that names another digest be moved. Without it, that is refused with
-	// [artifact.ErrConflict], since somebody may rely on it.
+	// [artifact.ErrConflict], since somebody may rely on it; a tag of cosign's stays as it is, see [CopyResult].
 	MoveTag bool
-	// WithoutReferrers leaves out what refers to the image: signatures, SBOMs, attestations.
+	// WithoutReferrers leaves out what refers to the image: signatures, SBOMs, attestations, those under cosign's tags as well.
 	WithoutReferrers bool
 	// Progress, if not nil, is called with the bytes that are dealt with and the bytes of everything, whether they are sent,
 	// mounted or found to be there. Calls come from one goroutine at a time; it should return quickly.
@@ -28,8 +28,11 @@ type CopyResult struct {
 	// Reference is the copy, pinned by the digest, with the tag it was given.
 	Reference artifact.Reference
 	// Manifests counts the manifests and indexes that are now at the destination, Referrers those among them that refer to
-	// the image, at any remove.
+	// the image, at any remove or by a tag of cosign's.
 	Manifests, Referrers int
+	// TagsKept counts the tags of cosign's that name something else at the destination, which has been left alone: signatures
+	// that were made there, or older ones. [CopyOptions.MoveTag] replaces them.
+	TagsKept int
 	// Sent, Mounted and Present count the blobs (layers and configs) that were sent through this process, taken by the
 	// registry from another of its repositories, and there already.
 	Sent, Mounted, Present int
@@ -43,7 +46,8 @@ const copyWorkers = 3
 // Copy copies an image, or anything else that a manifest describes, from one repository to another, at the same registry or
 // at two. from is a reference with a tag, which is resolved once, or a digest; to is a repository, to which a tag may be
 // added. The copy has the same digest, byte for byte: an index with the images of all platforms in it, and, unless told
-// otherwise, what refers to any of them, so that signatures and SBOMs are there as well.
+// otherwise, what refers to any of them, so that signatures and SBOMs are there as well: by the referrers API, and under the tags of
+// cosign's own scheme, such as "sha256-9f86….sig", which are set at the destination, too.
 //
 // At one registry, blobs are mounted and not sent, where it allows that; what the destination has already is not sent again.
 // Everything else streams through this process, in constant memory, and is verified on the way. A cut connection is taken up
@@ -124,6 +128,9 @@ func (j *copyJob) run(ctx context.Context, src, dst artifact.Reference) error {
 		return err
 	}
 	if err := j.copyManifests(ctx, graph); err != nil {
+		return err
+	}
+	if err := j.tagCosign(ctx, graph); err != nil {
 		return err
 	}
 	if pinned.Tag() != "" {

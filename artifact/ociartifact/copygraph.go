@@ -26,6 +26,7 @@ type graph struct {
 	root  node
 	nodes []node // what a manifest refers to comes before it
 	blobs []ocispec.Descriptor
+	tags  []taggedNode
 	size  int64 // of the blobs
 	refs  int   // how many nodes are referrers
 	held  int64
@@ -43,6 +44,9 @@ func (j *copyJob) walk(ctx context.Context, root ocispec.Descriptor) (*graph, er
 		return g, nil
 	}
 	main := len(g.nodes)
+	if err := j.walkCosign(ctx, g, main); err != nil {
+		return nil, err
+	}
 	// The list grows: referrers have referrers.
 	for i := 0; i < len(g.nodes); i++ {
 		err := j.src.remote.Referrers(ctx, g.nodes[i].Descriptor, "", func(referrers []ocispec.Descriptor) error {

@@ -19,7 +19,7 @@ func TestCopyInto(t *testing.T) {
 	key, err := evidence.NewKey("release")
 	require.NoError(t, err)
 	gate, err := promotion.NewGatekeeper(promotion.Config{
-		Application: "shop", Log: promotion.NewMemoryLog(), Store: memartifact.New(nil), Signer: key, Copier: promotion.CopierFunc(client.CopyInto),
+		Application: "shop", Log: promotion.NewMemoryLog(), Store: memartifact.New(nil), Signer: key, Trust: evidence.FullTrust(key.Public()), Copier: promotion.CopierFunc(client.CopyInto),
 		Environments: []promotion.Environment{{Name: "prod", Repository: fake.host + "/prod"}},
 	})
 	require.NoError(t, err)

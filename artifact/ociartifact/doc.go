@@ -10,8 +10,9 @@
 // [Client.Digest] and [Client.Resolve] turn a tag into a digest, [Client.Exists] asks whether a registry has an image, and
 // [Client.Copy] brings one to another repository or registry with all its platforms and with what refers to it. At one
 // registry nothing is sent: blobs are mounted. Referrers are found by the referrers API of the OCI distribution
-// specification 1.1 and, where a registry lacks it, by that specification's tag schema; signatures that cosign keeps under
-// tags of its own scheme are not referrers and stay behind.
+// specification 1.1 and, where a registry lacks it, by that specification's tag schema; signatures, attestations and SBOMs that
+// cosign keeps under tags of its own ("sha256-….sig", ".att", ".sbom") come with the image, too, at the price of a request for
+// each tag that there might be. A tag of cosign's that names something else at the destination is left alone.
 //
 // # The store
 //

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gennaker/gennaker/artifact"
 	"github.com/gennaker/gennaker/artifact/driver"
+	"github.com/gennaker/gennaker/artifact/internal/chunk"
 )
 
 // StoreOptions configure a store. Nil and the zero value are the defaults.
@@ -40,7 +41,7 @@ func Open(ctx context.Context, client *Client, repository string, opts *StoreOpt
 // Driver is the store's backend, for programs that wrap it; [OpenDriver] returns one.
 type Driver struct {
 	repo   *repository
-	chunks chunks
+	chunks *chunk.Pool
 	config atomic.Bool // whether the config of all objects is known to be there
 }
 
@@ -48,15 +49,16 @@ var _ driver.Driver = (*Driver)(nil)
 
 // OpenDriver is [Open] without the portable store around it.
 func OpenDriver(ctx context.Context, client *Client, repository string, opts *StoreOptions) (*Driver, error) {
-	d := &Driver{chunks: chunks{size: defaultChunk}}
+	size := int64(defaultChunk)
 	if opts != nil && opts.ChunkSize != 0 {
-		d.chunks.size = opts.ChunkSize
+		size = opts.ChunkSize
 	}
+	d := &Driver{chunks: chunk.NewPool(size)}
 	ref, err := parse("open", repository)
 	if err == nil && (ref.Tag() != "" || ref.Pinned()) {
 		err = &Error{"open", repository, fmt.Errorf("%w: want a repository without tag and digest", artifact.ErrInvalid)}
 	}
-	if err := errors.Join(err, checkChunk(d.chunks.size)); err != nil {
+	if err := errors.Join(err, checkChunk(size)); err != nil {
 		return nil, err
 	}
 	d.repo = client.repository(ref)
@@ -74,7 +76,7 @@ func (d *Driver) Put(ctx context.Context, key driver.Key, r io.Reader, size int6
 	if err := check(ctx, key); err != nil {
 		return err
 	}
-	stored, err := d.repo.putBlob(ctx, blobOf(key), r, size, &d.chunks)
+	stored, err := d.repo.putBlob(ctx, blobOf(key), r, size, d.chunks)
 	if err == nil {
 		err = d.putObject(d.repo.pushScope(ctx), key, stored)
 	}

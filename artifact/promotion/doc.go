@@ -4,8 +4,8 @@
 // # Model
 //
 // An [Environment] has a name and [Rules]. What happens is a [Record] in a [Ledger], an append-only log of one application: a
-// set became a candidate, its promotion was requested, started, ended; it was verified, demoted, rolled back; automation was
-// put on hold. [History] is the records with the verified evidence about one set. From it everything is computed:
+// set became a candidate, its promotion was requested, started, ended; it was verified, demoted, rolled back; something spoke
+// against it; automation was put on hold. [History] is the records with the verified evidence about one set. From it everything is computed:
 // [History.State] is what runs in an environment, [History.Soak] how long a set has run there, and [Eligible], a pure
 // function, whether a set may enter an environment. Its [Verdict] lists what is missing, in words for people and as data.
 //
@@ -19,6 +19,13 @@
 // Denials (a test that failed, a canary that failed or has no data, a rejection) count at once. Of one suite, one canary, one
 // person the newest word counts, and of two at the same time the denial. [Denies] tells one from the other.
 //
+// What is said of a place (an approval, soak, a canary, a test of a release) counts for the application that it names alone, since
+// another application may have the same set, and environments of the same names. What is said of the content (provenance, the
+// unit tests of a build) counts wherever the set is.
+//
+// A person is one person however the name is spelt in letter case and spaces: such names count once towards a number of
+// approvals. [Rules.Approvers] are compared exactly.
+//
 // Soak counts only in the environments that the rules name, from the record that the set was verified there to the record of
 // what came after it, or to now; the longest such time counts. A set that is demoted or rolled back has lost what it had
 // gained there.
@@ -29,7 +36,9 @@
 // # Guarantees
 //
 //  1. A set enters an environment only if Eligible has said so about the very history that the entry is appended to: the
-//     ledger refuses an entry whose history has changed meanwhile, and the question is asked again.
+//     ledger refuses an entry whose history has changed meanwhile, and the question is asked again. What [Gatekeeper.Attest] and
+//     [Gatekeeper.Attach] have stored against a set before the entry is on record is part of that history; what others put
+//     into the store in the moment between reading and recording may not be.
 //  2. Eligible is monotone in supporting evidence: more of it never removes eligibility. It is antitone in denials: only
 //     they, and records, remove it. With the same history it is monotone in time.
 //  3. No record is lost or changed, whatever the number of processes; records have an order that does not depend on clocks.
@@ -46,11 +55,12 @@
 //
 // # Errors
 //
+// An [evidence.TrustError] says that the trust of a gatekeeper does not suit its rules or its signer, and what to do.
 // [NotEligibleError] has the verdict, [BusyError] and [SupersededError] say what the queue of an environment has decided,
 // [ErrUnknown] that something is not known here, [ErrConflict] that a log's position is taken, [ErrNoTarget] that there is
 // nothing to go back to.
 //
 // # Testing
 //
-// [NewMemoryLog] is a log for tests; time is package time's, so a soak of days passes at once in testing/synctest.
+// [NewMemoryLog] is a log for tests, promotiontest.RunLog the contract of a [Log] as a suite; time is package time's, so a soak of days passes at once in testing/synctest.
 package promotion

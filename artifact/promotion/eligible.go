@@ -16,6 +16,7 @@ import (
 func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdict {
 	q := &question{set: set, id: set.Digest(), env: env, h: h, now: now, used: map[artifact.Digest]bool{}}
 	q.here = h.place(env.Name)
+	q.gather()
 	if set.IsZero() {
 		q.missing(RuleProvenance, "the set is empty")
 	}
@@ -26,7 +27,7 @@ func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdi
 	q.approvals()
 	q.holds()
 	q.automation()
-	v := Verdict{Environment: env.Name, Set: q.id, At: now, Reasons: q.reasons, Approvers: q.approvers}
+	v := Verdict{Environment: env.Name, Set: q.id, At: now, Reasons: q.reasons, Approvers: q.approvers, Refused: q.refused}
 	for d := range q.used {
 		v.Evidence = append(v.Evidence, d)
 	}
@@ -56,6 +57,8 @@ type question struct {
 	h         History
 	now       time.Time
 	here      *place
+	evidence  []evidence.Verified // about the set, and not about another application
+	refused   []string
 	reasons   []Reason
 	used      map[artifact.Digest]bool
 	approvers []string
@@ -69,10 +72,26 @@ func (q *question) until(rule Rule, t time.Time, format string, args ...any) {
 	q.reasons = append(q.reasons, Reason{Rule: rule, Text: fmt.Sprintf(format, args...), Until: t})
 }
 
+// gather takes the evidence that may count. What was said of a place of another application was not said of this one, also
+// when the set is the same and the environments have the same name.
+func (q *question) gather() {
+	for _, e := range q.h.Evidence {
+		if e.Set() != q.id {
+			continue
+		}
+		if app := evidence.ApplicationOf(e.Predicate()); app != "" && app != q.h.Application {
+			other := evidence.Error{Evidence: e.Digest(), Err: evidence.ErrOtherSubject, Detail: fmt.Sprintf("application %q, and not %q", app, q.h.Application)}
+			q.refused = append(q.refused, other.Error())
+			continue
+		}
+		q.evidence = append(q.evidence, e)
+	}
+}
+
 // whole yields the evidence about the set as a whole.
 func (q *question) whole(yield func(evidence.Verified) bool) {
-	for _, e := range q.h.Evidence {
-		if e.Set() == q.id && e.Whole() && !yield(e) {
+	for _, e := range q.evidence {
+		if e.Whole() && !yield(e) {
 			return
 		}
 	}
@@ -87,9 +106,9 @@ func (q *question) provenance() {
 			continue
 		}
 		built := false
-		for _, e := range q.h.Evidence {
+		for _, e := range q.evidence {
 			p, ok := e.Predicate().(evidence.Provenance)
-			if ok && e.Set() == q.id && e.Covers(a.Digest) && slices.Contains(q.env.Rules.Builders, p.RunDetails.Builder.ID) {
+			if ok && e.Covers(a.Digest) && slices.Contains(q.env.Rules.Builders, p.RunDetails.Builder.ID) {
 				q.used[e.Digest()], built = true, true
 			}
 		}
@@ -239,7 +258,7 @@ func (q *question) approvals() {
 	words := map[string][]word{}
 	for e := range q.whole {
 		a, ok := e.Predicate().(evidence.Approval)
-		if !ok || a.Environment != q.env.Name || len(q.env.Rules.Approvers) > 0 && !slices.Contains(q.env.Rules.Approvers, a.Approver) {
+		if !ok || a.Environment != q.env.Name || !q.env.Rules.heeds(a) {
 			continue
 		}
 		person := onePerson(words, a.Approver)
@@ -268,12 +287,23 @@ func (q *question) approvals() {
 	}
 }
 
-// onePerson returns the name under which somebody is known already: who is spelt in another case, or with spaces around, is
-// the same person and does not count twice.
+// heeds reports whether an approver's word counts. To approve, the name must be the very one: where names differ in letter case
+// there may be two accounts, and only one is meant. To reject, a similar name does.
+func (r Rules) heeds(a evidence.Approval) bool {
+	return len(r.Approvers) == 0 || slices.Contains(r.Approvers, a.Approver) ||
+		!a.Approved && slices.ContainsFunc(r.Approvers, func(n string) bool { return samePerson(n, a.Approver) })
+}
+
+// samePerson reports whether two names are one person's: who is spelt in another case, or with spaces around, is.
+func samePerson(a, b string) bool {
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+}
+
+// onePerson returns the name under which somebody is known already, so that nobody counts twice.
 func onePerson[T any](known map[string]T, name string) string {
 	name = strings.TrimSpace(name)
 	for other := range known {
-		if strings.EqualFold(other, name) {
+		if samePerson(other, name) {
 			return other
 		}
 	}

@@ -66,10 +66,16 @@ func TestEligibleReasons(t *testing.T) {
 		"changed her mind":  {inTest, plus(rejected("alice", at(1)), approved("carol", noon)), 60, "rejected by alice: no"},
 		"and back":          {inTest, plus(rejected("alice", at(1)), approved("alice", at(2))), 60, "eligible"},
 		"approves tomorrow": {inTest, but(4, approved("bob", at(1440))), 60, "approvals: 1 of 2"},
-		"for another place": {inTest, but(4, evidence.Approval{Environment: "stage", Approver: "bob", Approved: true, At: noon}), 60, "approvals: 1 of 2"},
-		"soak signed":       {inTest, plus(evidence.Soak{Environment: "test", Since: at(-90), Until: at(-20)}), 1, "eligible"},
-		"soak elsewhere":    {inTest, plus(evidence.Soak{Environment: "lab", Since: at(-90), Until: at(-20)}), 0, "soak: 1h0m0s left in test"},
-		"soak to come":      {inTest, plus(evidence.Soak{Environment: "test", Since: noon, Until: at(90)}), 0, "soak: 1h0m0s left in test"},
+		"for another place": {inTest, but(4, evidence.Approval{Application: "shop", Environment: "stage", Approver: "bob", Approved: true, At: noon}), 60, "approvals: 1 of 2"},
+		"other's approval":  {inTest, but(4, evidence.Approval{Application: "pay", Environment: "prod", Approver: "bob", Approved: true, At: noon}), 60, "approvals: 1 of 2"},
+		"other's rejection": {inTest, plus(evidence.Approval{Application: "pay", Environment: "prod", Approver: "bob", At: at(1)}), 60, "eligible"},
+		"other's canary":    {inTest, but(1, evidence.Canary{Application: "pay", Environment: "test", Outcome: "pass", At: noon}), 60, "missing canary in test evidence"},
+		"other's test":      {inTest, but(0, evidence.NewTestResult("smoke", evidence.Passed, noon).In("pay", "test")), 60, "missing test smoke evidence"},
+		"our test":          {inTest, but(0, evidence.NewTestResult("smoke", evidence.Passed, noon).In("shop", "test")), 60, "eligible"},
+		"other's soak":      {inTest, plus(evidence.Soak{Application: "pay", Environment: "test", Since: at(-90), Until: at(-20)}), 18, "soak: 42m0s left in test"},
+		"soak signed":       {inTest, plus(evidence.Soak{Application: "shop", Environment: "test", Since: at(-90), Until: at(-20)}), 1, "eligible"},
+		"soak elsewhere":    {inTest, plus(evidence.Soak{Application: "shop", Environment: "lab", Since: at(-90), Until: at(-20)}), 0, "soak: 1h0m0s left in test"},
+		"soak to come":      {inTest, plus(evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: at(90)}), 0, "soak: 1h0m0s left in test"},
 		"clock before":      {inTest, all, -30, "test smoke: its evidence is dated in the future, 2026-05-04 12:00:00 UTC; canary in test: its evidence is dated in the future, 2026-05-04 12:00:00 UTC; soak: 1h30m0s left in test; approvals: 0 of 2"},
 		"soak in vain": {log(rec(promotion.Deployed, "lab", 1, 0), rec(promotion.Verified, "lab", 1, 0), rec(promotion.Deployed, "test", 1, 0), rec(promotion.Candidate, "", 1, 0)), all, 900,
 			"not verified in test"},
@@ -82,7 +88,7 @@ func TestEligibleReasons(t *testing.T) {
 		"demoted":    {append(inTest[:3:3], withReason(rec(promotion.Demoted, "test", 1, 70), "it leaks")), all, 900, "not good in test: it leaks"},
 		"good again": {append(inTest[:3:3], rec(promotion.Demoted, "test", 1, 70), rec(promotion.Verified, "test", 1, 80)), all, 100, "soak: 40m0s left in test"},
 		"soaked before": {append(inTest[:3:3], rec(promotion.Demoted, "test", 1, 70), rec(promotion.Verified, "test", 1, 80)),
-			plus(evidence.Soak{Environment: "test", Since: noon, Until: at(65)}), 100, "soak: 40m0s left in test"},
+			plus(evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: at(65)}), 100, "soak: 40m0s left in test"},
 		"taken back":   {append(inTest[:3:3], withPrevious(rec(promotion.RolledBack, "test", 2, 70), 1)), all, 900, "not good in test: rolledback"},
 		"held":         {append(inTest[:3:3], withReason(rec(promotion.Held, "prod", 0, 1), "freeze")), all, 60, "held by a rollback since 2026-05-04 12:01:00 UTC: freeze (automation only)"},
 		"released":     {append(inTest[:3:3], rec(promotion.Held, "prod", 0, 1), rec(promotion.Released, "prod", 0, 2)), all, 60, "eligible"},
@@ -92,7 +98,7 @@ func TestEligibleReasons(t *testing.T) {
 		"older": {append(inTest[:3:3], rec(promotion.Candidate, "", 2, 3), rec(promotion.Deployed, "prod", 2, 4)), all, 90,
 			"it is older than what runs in prod (automation only)"},
 	} {
-		h := promotion.History{Records: log(c.records...)}
+		h := promotion.History{Application: "shop", Records: log(c.records...)}
 		for _, p := range c.evidence {
 			h.Evidence = append(h.Evidence, w.says(set, p))
 		}
@@ -111,7 +117,7 @@ func withPrevious(r promotion.Record, n int) promotion.Record {
 func TestEligibleDetails(t *testing.T) {
 	t.Parallel()
 	w, set := newWitness(t), aSet(1)
-	h := promotion.History{Records: log(rec(promotion.Candidate, "", 1, 0), rec(promotion.Deployed, "test", 1, 0), rec(promotion.Verified, "test", 1, 5),
+	h := promotion.History{Application: "shop", Records: log(rec(promotion.Candidate, "", 1, 0), rec(promotion.Deployed, "test", 1, 0), rec(promotion.Verified, "test", 1, 5),
 		withReason(rec(promotion.Held, "prod", 0, 1), "freeze"))}
 	h.Records[3].Until = noon.Add(3 * time.Hour)
 	for _, p := range []evidence.Predicate{passed("smoke", noon), canary("pass", noon), provenance("x:ci"), approved("alice", noon), approved("bob", noon), passed("unit", noon)} {
@@ -154,7 +160,7 @@ func TestEligibleSpelling(t *testing.T) {
 	w, set := newWitness(t), aSet(1)
 	env := promotion.Environment{Name: "prod", Rules: promotion.Rules{Approvals: 2}}
 	ask := func(all ...evidence.Predicate) string {
-		h := promotion.History{Records: log(rec(promotion.Candidate, "", 1, 0))}
+		h := promotion.History{Application: "shop", Records: log(rec(promotion.Candidate, "", 1, 0))}
 		for _, p := range all {
 			h.Evidence = append(h.Evidence, w.says(set, p))
 		}
@@ -164,6 +170,26 @@ func TestEligibleSpelling(t *testing.T) {
 	require.Equal(t, "approvals: 1 of 2", ask(approved("alice", noon), approved("Alice", noon), approved(" alice", noon)))
 	require.Equal(t, "eligible", ask(approved("alice", noon), approved("bob", noon)))
 	require.Contains(t, ask(approved("alice", noon), approved("bob", noon), rejected("ALICE", noon.Add(time.Minute))), "rejected by")
+
+	// Who may approve is meant exactly; who rejects need not be.
+	env.Rules.Approvers = []string{"alice", "bob"}
+	require.Equal(t, "approvals: 1 of 2", ask(approved("Alice", noon), approved("bob", noon)))
+	require.Equal(t, "eligible", ask(approved("alice", noon), approved("bob", noon)))
+	require.Contains(t, ask(approved("alice", noon), approved("bob", noon), rejected("ALICE", noon.Add(time.Minute))), "rejected by")
+	require.Equal(t, "eligible", ask(approved("alice", noon), approved("bob", noon), rejected("mallory", noon.Add(time.Minute))))
+}
+
+// Evidence about another application is named to whoever asks why it does not count.
+func TestEligibleOtherApplication(t *testing.T) {
+	t.Parallel()
+	w, set := newWitness(t), aSet(1)
+	e := w.says(set, evidence.Approval{Application: "pay", Environment: "prod", Approver: "bob", Approved: true, At: noon})
+	v := promotion.Eligible(set, prodEnv, promotion.History{Application: "shop", Evidence: []evidence.Verified{e}}, noon)
+	require.Empty(t, v.Approvers)
+	require.Len(t, v.Refused, 1)
+	require.Contains(t, v.Refused[0], `about something else: application "pay", and not "shop"`)
+	v = promotion.Eligible(set, prodEnv, promotion.History{Evidence: []evidence.Verified{e}}, noon)
+	require.Empty(t, v.Approvers, "a history that names no application is none's")
 }
 
 func TestReturnable(t *testing.T) {
@@ -174,7 +200,7 @@ func TestReturnable(t *testing.T) {
 	}
 	records = append(records, rec(promotion.Deployed, "prod", 4, 4), rec(promotion.Demoted, "prod", 2, 5))
 	back := func(n int) string {
-		return promotion.Returnable(aSet(n), prodEnv, promotion.History{Records: log(records...)}, noon).String()
+		return promotion.Returnable(aSet(n), prodEnv, promotion.History{Application: "shop", Records: log(records...)}, noon).String()
 	}
 	require.Equal(t, "eligible", back(3))
 	require.Contains(t, back(2), "the last set that was verified good in prod is "+aSet(3).Digest().Short())
@@ -183,7 +209,7 @@ func TestReturnable(t *testing.T) {
 	require.Equal(t, "eligible", back(1), "2 was demoted, and 3 runs")
 	records = append(records, withPrevious(rec(promotion.RolledBack, "prod", 1, 7), 3))
 	require.Equal(t, "no other set was verified good in prod", back(3))
-	s := promotion.History{Records: log(records...)}.State("prod")
+	s := promotion.History{Application: "shop", Records: log(records...)}.State("prod")
 	require.Equal(t, aSet(1).Digest(), s.Set)
 	require.Equal(t, noon.Add(7*time.Minute), s.Verified, "it was good before, and is")
 }

@@ -28,7 +28,8 @@ type Entry struct {
 // deployed: the record that it has started is written, its artifacts are where the environment finds them, its soak is
 // attested, and a verification summary says why. A caller that dies in between calls again and gets the same answer.
 //
-// The error is a [*SupersededError] when the request was dismissed while it waited, and wraps [ErrUnknown] when there is no
+// The error is an [*evidence.TrustError], before anything is written, when the gatekeeper's trust does not accept what its signer
+// has to attest. It is a [*SupersededError] when the request was dismissed while it waited, and wraps [ErrUnknown] when there is no
 // such request or it has ended.
 func (g *Gatekeeper) Enter(ctx context.Context, env, key string) (Entry, error) {
 	e, err := g.Environment(env)
@@ -41,6 +42,9 @@ func (g *Gatekeeper) Enter(ctx context.Context, env, key string) (Entry, error) 
 	}
 	p := findPromotion(records, env, key)
 	if err := p.check(env, key); err != nil {
+		return Entry{}, err
+	}
+	if err := g.fits(ctx); err != nil {
 		return Entry{}, err
 	}
 	set, err := g.c.Store.GetSet(ctx, p.request.Set)
@@ -132,17 +136,12 @@ func (p promotionRecords) check(env, key string) error {
 // errNotNow ends an attempt to start, with the answer already known.
 var errNotNow = errors.New("not now")
 
-// start asks, and appends the record if the answer is yes, in one step.
+// start asks, and appends the record if the answer is yes, in one step. The evidence is read after the records: a denial is on
+// record after it is in the store, so one that is not seen here makes the append fail, and the question is asked again.
 func (g *Gatekeeper) start(ctx context.Context, e Environment, set artifact.Set, request Record) (Entry, error) {
-	h, refused, err := g.History(ctx, set)
-	if err != nil {
-		return Entry{}, err
-	}
 	var entry Entry
 	r, err := g.ledger.Append(ctx, func(records []Record) (Record, bool, error) {
 		entry = Entry{}
-		now := time.Now().UTC()
-		h := History{Records: records, Evidence: h.Evidence}
 		p := findPromotion(records, e.Name, request.Key)
 		if p.started != nil {
 			entry.Verdict = entered(*p.started)
@@ -151,16 +150,19 @@ func (g *Gatekeeper) start(ctx context.Context, e Environment, set artifact.Set,
 		if err := p.check(e.Name, request.Key); err != nil {
 			return Record{}, false, err
 		}
-		if entry.Ahead = ahead(h.State(e.Name), request.Key); entry.Ahead != nil {
+		if entry.Ahead = ahead(History{Records: records}.State(e.Name), request.Key); entry.Ahead != nil {
 			return Record{}, false, errNotNow
 		}
+		h, refused, err := g.history(ctx, set, records)
+		if err != nil {
+			return Record{}, false, err
+		}
+		now := time.Now().UTC()
 		entry.Verdict = Eligible(set, e, h, now)
 		if request.Rollback {
 			entry.Verdict = Returnable(set, e, h, now)
 		}
-		for _, r := range refused {
-			entry.Verdict.Refused = append(entry.Verdict.Refused, r.Error())
-		}
+		entry.Verdict = entry.Verdict.without(refused)
 		if !entry.Verdict.allows(request.Automatic && !request.Rollback) {
 			return Record{}, false, errNotNow
 		}

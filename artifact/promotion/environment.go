@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gennaker/gennaker/artifact"
+	"github.com/gennaker/gennaker/artifact/evidence"
 )
 
 // An Environment is a place where a set runs, and what is asked of sets that enter it.
@@ -36,9 +37,11 @@ type Rules struct {
 	// Builders are the builders of whom one must have built, by its own provenance, each image, chart and bundle of manifests.
 	Builders []string `json:"builders,omitempty"`
 	// Approvals is how many different people must have approved the set for this environment, and nobody's word be a rejection.
-	// Names that differ in letter case or in spaces around them are one person.
+	// Names that differ in letter case or in spaces around them are one person. Approvals do not expire: a set that was taken
+	// back may enter again by those that it had, if a person asks for it.
 	Approvals int `json:"approvals,omitempty"`
-	// Approvers are the people whose word counts; empty means everybody's.
+	// Approvers are the people whose word counts; empty means everybody's. They are spelt as their identity provider has them:
+	// "Alice" does not approve for "alice", for which there may be an account of its own, but her rejection counts.
 	Approvers []string `json:"approvers,omitempty"`
 	// Automatic lets automation promote; otherwise people must.
 	Automatic bool `json:"automatic,omitempty"`
@@ -97,6 +100,11 @@ func (e Environment) Validate() error {
 	if r.Approvals < 0 || r.HoldFor < 0 {
 		bad("negative setting")
 	}
+	for i, name := range r.Approvers {
+		if slices.ContainsFunc(r.Approvers[:i], func(o string) bool { return samePerson(o, name) }) {
+			bad("approver %q is there twice; names that differ in letter case or spaces only are one person", name)
+		}
+	}
 	if n := len(r.Approvers); n > 0 && r.Approvals > n {
 		bad("%d approvals cannot be reached by %d approvers", r.Approvals, n)
 	}
@@ -113,4 +121,19 @@ func (e Environment) Digest() artifact.Digest {
 		panic(err) // strings and numbers can be encoded
 	}
 	return artifact.FromBytes(raw)
+}
+
+// claims returns the types of the evidence that the rules ask for.
+func (r Rules) claims() []string {
+	var types []string
+	add := func(typ string, asked bool) {
+		if asked {
+			types = append(types, typ)
+		}
+	}
+	add(evidence.TypeProvenance, len(r.Builders) > 0)
+	add(evidence.TypeTestResult, len(r.Tests) > 0)
+	add(evidence.TypeCanary, len(r.Canaries) > 0)
+	add(evidence.TypeApproval, r.Approvals > 0)
+	return types
 }

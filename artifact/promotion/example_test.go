@@ -44,7 +44,7 @@ func ExampleGatekeeper() {
 		Log:          promotion.NewMemoryLog(),
 		Store:        memartifact.New(nil),
 		Signer:       key,
-		Trust:        evidence.Trust{Verifiers: []evidence.Verifier{key.Public()}},
+		Trust:        evidence.FullTrust(key.Public()),
 	})
 	if err != nil {
 		fmt.Println(err)

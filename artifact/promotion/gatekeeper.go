@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
+	"sync/atomic"
 
 	"github.com/gennaker/gennaker/artifact"
 	"github.com/gennaker/gennaker/artifact/evidence"
@@ -37,7 +37,8 @@ type Config struct {
 	Store *artifact.Store
 	// Signer signs what the gatekeeper attests, and its verification summaries. Required.
 	Signer evidence.Signer
-	// Trust says whose evidence counts. The signer's own is not trusted unless it is named there, too.
+	// Trust says whose evidence counts, and for what. Required: somebody must be trusted with each type of evidence that the
+	// rules ask for, and the signer with what it signs: soak, summaries, and whatever is attested.
 	Trust evidence.Trust
 	// Copier copies images between the repositories of environments. Required if an environment has a Repository.
 	Copier Copier
@@ -51,9 +52,11 @@ type Gatekeeper struct {
 	c        Config
 	ledger   *Ledger
 	evidence *evidence.Store
+	fit      atomic.Bool // the signer is known to be trusted
 }
 
-// NewGatekeeper returns a gatekeeper, or everything that is wrong with its configuration.
+// NewGatekeeper returns a gatekeeper, or everything that is wrong with its configuration; a [*evidence.TrustError] is among it
+// if the trust is of no use. The signer is not asked yet: [Gatekeeper.Enter] does that.
 func NewGatekeeper(c Config) (*Gatekeeper, error) {
 	if c.Verifier == "" {
 		c.Verifier = "https://github.com/gennaker/gennaker"
@@ -80,7 +83,14 @@ func (c Config) validate() error {
 	known := func(name string) bool {
 		return slices.ContainsFunc(c.Environments, func(e Environment) bool { return e.Name == name })
 	}
+	trust := c.Trust.Validate()
+	errs = append(errs, trust)
 	for i, e := range c.Environments {
+		if trust == nil {
+			if err := c.Trust.Validate(e.Rules.claims()...); err != nil {
+				bad("environment %q: its rules ask for them: %w", e.Name, err)
+			}
+		}
 		if err := e.Validate(); err != nil {
 			errs = append(errs, err)
 		}
@@ -92,11 +102,39 @@ func (c Config) validate() error {
 				bad("environment %q: it comes from %q, which is not among the environments", e.Name, u.Environment)
 			}
 		}
+		for _, name := range e.Rules.Canaries {
+			if !known(name) {
+				bad("environment %q: it asks for a canary in %q, which is not among the environments", e.Name, name)
+			}
+		}
 		if e.Repository != "" && c.Copier == nil {
 			bad("environment %q: it has a repository of its own; set Config.Copier", e.Name)
 		}
 	}
+	if shut := c.shut(); errors.Join(errs...) == nil && len(shut) > 0 {
+		bad("environments %q come from each other: no set can enter them first", shut)
+	}
 	return errors.Join(errs...)
+}
+
+// shut returns the environments that no set can ever enter, because they come from each other.
+func (c Config) shut() []string {
+	open := map[string]bool{}
+	for range c.Environments { // in each round one more at least, if any
+		for _, e := range c.Environments {
+			enterable := func(u Upstream) bool { return open[u.Environment] }
+			from := e.Rules.From
+			open[e.Name] = len(from) == 0 || e.Rules.AnyFrom && slices.ContainsFunc(from, enterable) ||
+				!slices.ContainsFunc(from, func(u Upstream) bool { return !enterable(u) })
+		}
+	}
+	var shut []string
+	for _, e := range c.Environments {
+		if !open[e.Name] {
+			shut = append(shut, e.Name)
+		}
+	}
+	return shut
 }
 
 // Environment returns an environment by name. The error wraps [ErrUnknown].
@@ -127,47 +165,6 @@ func (g *Gatekeeper) State(ctx context.Context, env string) (State, error) {
 // Set returns a set that has been a candidate, or was promoted, by its digest.
 func (g *Gatekeeper) Set(ctx context.Context, d artifact.Digest) (artifact.Set, error) {
 	return g.c.Store.GetSet(ctx, d)
-}
-
-// Attest signs a claim about a set and stores it as evidence. It returns the evidence's digest, which is the same when the
-// same claim is attested again.
-func (g *Gatekeeper) Attest(ctx context.Context, set artifact.Set, p evidence.Predicate) (artifact.Digest, error) {
-	s, err := evidence.About(set, p)
-	if err != nil {
-		return "", err
-	}
-	e, err := evidence.Sign(ctx, s, g.c.Signer)
-	if err != nil {
-		return "", err
-	}
-	return g.evidence.Put(ctx, set.Digest(), e)
-}
-
-// History returns all records, and the evidence about a set that is verified; refused says what is not, and why.
-func (g *Gatekeeper) History(ctx context.Context, set artifact.Set) (h History, refused []*evidence.Error, err error) {
-	good, refused, err := g.evidence.Open(ctx, set, g.c.Trust)
-	if err != nil {
-		return History{}, nil, err
-	}
-	records, err := g.ledger.Records(ctx)
-	return History{Records: records, Evidence: good}, refused, err
-}
-
-// Ask returns whether a set may enter an environment now, with the reasons. It writes nothing.
-func (g *Gatekeeper) Ask(ctx context.Context, set artifact.Set, env string) (Verdict, error) {
-	e, err := g.Environment(env)
-	if err != nil {
-		return Verdict{}, err
-	}
-	h, refused, err := g.History(ctx, set)
-	if err != nil {
-		return Verdict{}, err
-	}
-	v := Eligible(set, e, h, time.Now().UTC())
-	for _, r := range refused {
-		v.Refused = append(v.Refused, r.Error())
-	}
-	return v, nil
 }
 
 // write appends a record under a key: if the same event is there under that key already, it is returned instead. check, if

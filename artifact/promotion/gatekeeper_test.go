@@ -3,9 +3,7 @@ package promotion_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,242 +97,6 @@ func TestPromotionFromTestToProd(t *testing.T) {
 	})
 }
 
-func TestRollbackHoldsAutomation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx := t.Context()
-		env := promotion.Environment{Name: "prod", Rules: promotion.Rules{Automatic: true, RolloutVerifies: true, HoldFor: time.Hour}}
-		g, _ := keeper(t, func(c *promotion.Config) { c.Environments = []promotion.Environment{env} })
-		for n := 1; n <= 2; n++ {
-			_, err := g.Register(ctx, aSet(n), "jenkins")
-			require.NoError(t, err)
-			require.NotNil(t, promote(t, g, "prod", fmt.Sprint("p", n), aSet(n), false).Started)
-			time.Sleep(time.Minute)
-		}
-		_, chosen, err := g.Choose(ctx, "prod")
-		require.NoError(t, err)
-		require.False(t, chosen, "the newest runs, and automation does not go back")
-
-		target, err := g.Target(ctx, "prod")
-		require.NoError(t, err)
-		require.Equal(t, aSet(1), target)
-		require.Nil(t, promote(t, g, "prod", "r0", aSet(2), true).Started, "a rollback goes to the last good set only")
-		require.NoError(t, g.Withdraw(ctx, "prod", "r0", "wrong set"))
-		require.NotNil(t, promote(t, g, "prod", "r1", target, true).Started)
-		s, err := g.State(ctx, "prod")
-		require.NoError(t, err)
-		require.Equal(t, aSet(1).Digest(), s.Set)
-		require.False(t, s.Verified.IsZero())
-		require.Len(t, s.Holds, 1)
-
-		v, err := g.Ask(ctx, aSet(2), "prod")
-		require.NoError(t, err)
-		require.True(t, v.Eligible(), "people may")
-		require.False(t, v.Automatic())
-		require.Contains(t, v.String(), "held by a rollback")
-		require.Contains(t, v.String(), "rolled back from "+aSet(2).Digest().Short())
-		_, err = g.Register(ctx, aSet(3), "jenkins")
-		require.NoError(t, err)
-		_, chosen, err = g.Choose(ctx, "prod")
-		require.NoError(t, err)
-		require.False(t, chosen)
-		time.Sleep(time.Hour)
-		c, chosen, err := g.Choose(ctx, "prod")
-		require.NoError(t, err)
-		require.True(t, chosen, "the hold has expired")
-		require.Equal(t, aSet(3), c.Set, "what was taken back is not done again, the newer one is")
-		_, err = g.Target(ctx, "prod")
-		require.ErrorIs(t, err, promotion.ErrNoTarget)
-
-		// People hold, too, and say for whom.
-		_, err = g.Hold(ctx, "prod", promotion.Hold{By: "olga", Reason: "black friday", Everyone: true})
-		require.NoError(t, err)
-		require.Nil(t, promote(t, g, "prod", "p3", aSet(3), false).Started)
-		_, err = g.Release(ctx, "prod", "olga", "")
-		require.NoError(t, err)
-		e, err := g.Enter(ctx, "prod", "p3")
-		require.NoError(t, err)
-		require.NotNil(t, e.Started)
-		_, err = g.Deployed(ctx, "prod", "p3", e.Set.Digest(), e.Summary)
-		require.NoError(t, err)
-		for range 2 {
-			require.NoError(t, g.TakenBack(ctx, "prod", "p3", "smoke failed"))
-		}
-		s, err = g.State(ctx, "prod")
-		require.NoError(t, err)
-		require.Equal(t, aSet(1).Digest(), s.Set)
-		require.Len(t, s.Holds, 1)
-		all, err := g.Candidates(ctx, "prod", 2)
-		require.NoError(t, err)
-		require.Len(t, all, 2)
-		require.Equal(t, aSet(3), all[0].Set)
-		require.Contains(t, all[0].Verdict.String(), "it has failed in prod before: smoke failed (automation only)")
-	})
-}
-
-func TestQueue(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	for _, policy := range []promotion.QueuePolicy{promotion.Queue, promotion.NewestWins, promotion.Reject} {
-		g, _ := keeper(t, func(c *promotion.Config) {
-			c.Environments = []promotion.Environment{{Name: "prod", Rules: promotion.Rules{Queue: policy, RolloutVerifies: true}}}
-		})
-		ask := func(n int) error {
-			_, err := g.Request(ctx, promotion.Request{Key: fmt.Sprint("p", n), Environment: "prod", Set: aSet(n), By: "dora"})
-			return err
-		}
-		enter := func(n int) (promotion.Entry, error) { return g.Enter(ctx, "prod", fmt.Sprint("p", n)) }
-		require.NoError(t, ask(1))
-		require.NoError(t, ask(1), "the same request")
-		e, err := enter(1)
-		require.NoError(t, err)
-		require.NotNil(t, e.Started)
-		err2, err3 := ask(2), ask(3)
-		if policy == promotion.Reject {
-			var busy *promotion.BusyError
-			require.ErrorAs(t, err2, &busy)
-			require.Equal(t, "p1", busy.Key)
-			require.Error(t, err3)
-			require.NoError(t, g.Failed(ctx, "prod", "p1", "it broke"))
-			require.NoError(t, ask(2))
-			require.ErrorAs(t, ask(3), &busy)
-			require.Equal(t, "p2", busy.Key)
-			continue
-		}
-		require.NoError(t, errors.Join(err2, err3))
-		e, err = enter(3)
-		require.NoError(t, err)
-		require.Equal(t, "p1", e.Ahead.Key)
-		_, err = g.Deployed(ctx, "prod", "p1", aSet(1).Digest(), "")
-		require.NoError(t, err)
-		e, err = enter(2)
-		if policy == promotion.NewestWins {
-			var superseded *promotion.SupersededError
-			require.ErrorAs(t, err, &superseded)
-			require.Equal(t, "p3", superseded.By)
-		} else {
-			require.NoError(t, err)
-			require.NotNil(t, e.Started)
-			require.NoError(t, g.Failed(ctx, "prod", "p2", "it broke"))
-			require.NoError(t, g.Failed(ctx, "prod", "p2", "it broke"))
-			_, err = enter(2)
-			require.ErrorIs(t, err, promotion.ErrUnknown, "it has ended")
-		}
-		e, err = enter(3)
-		require.NoError(t, err)
-		require.NotNil(t, e.Started)
-		require.NoError(t, g.Withdraw(ctx, "prod", "p3", "too late"), "what has started is not withdrawn")
-		s, err := g.State(ctx, "prod")
-		require.NoError(t, err)
-		require.Equal(t, "p3", s.Running.Key)
-		require.Equal(t, aSet(1).Digest(), s.Set)
-	}
-}
-
-// shaky is a log that loses replies, and now and then writes behind its caller's back.
-type shaky struct {
-	promotion.Log
-	mu sync.Mutex
-	n  int
-}
-
-var errLost = errors.New("the reply is lost")
-
-func (s *shaky) Append(ctx context.Context, seq uint64, entry []byte) error {
-	s.mu.Lock()
-	s.n++
-	n := s.n
-	s.mu.Unlock()
-	switch n % 7 {
-	case 2:
-		return errLost // never sent
-	case 5:
-		return errors.Join(s.Log.Append(ctx, seq, entry), errLost) // sent, and not known
-	}
-	return s.Log.Append(ctx, seq, entry)
-}
-
-// Several processes write to one ledger at once, over a log that loses replies. No record is lost, and none is there twice.
-func TestConcurrentWriters(t *testing.T) {
-	t.Parallel()
-	const processes, each = 4, 25
-	below, store := promotion.NewMemoryLog(), memartifact.New(nil)
-	var wg sync.WaitGroup
-	for p := range processes {
-		g, _ := keeper(t, func(c *promotion.Config) {
-			c.Log, c.Store = &shaky{Log: below}, store
-			c.Environments = []promotion.Environment{{Name: "prod"}}
-		})
-		wg.Go(func() {
-			for n := range each {
-				key := fmt.Sprintf("%d/%d", p, n)
-				for {
-					_, err := g.Hold(t.Context(), "prod", promotion.Hold{By: key, Reason: "r", Key: key})
-					if err == nil {
-						break
-					}
-					if !errors.Is(err, errLost) {
-						t.Error(err)
-						return
-					}
-				}
-			}
-		})
-	}
-	wg.Wait()
-	records, err := promotion.NewLedger(below).Records(t.Context())
-	require.NoError(t, err)
-	seen := map[string]int{}
-	for i, r := range records {
-		require.Equal(t, uint64(i+1), r.Seq)
-		seen[r.By]++
-	}
-	require.Len(t, records, processes*each)
-	require.Len(t, seen, processes*each)
-}
-
-// Two processes promote to the same environment at once: one enters, the other waits for it, and both are on record.
-func TestConcurrentPromotions(t *testing.T) {
-	t.Parallel()
-	log, store := promotion.NewMemoryLog(), memartifact.New(nil)
-	for round := range 20 {
-		var wg sync.WaitGroup
-		entries := make([]promotion.Entry, 2)
-		gs := make([]*promotion.Gatekeeper, 2)
-		key := func(p int) string { return fmt.Sprintf("%d/%d", round, p) }
-		for p := range 2 {
-			gs[p], _ = keeper(t, func(c *promotion.Config) {
-				c.Log, c.Store, c.Environments = log, store, []promotion.Environment{{Name: "prod"}}
-			})
-			wg.Go(func() {
-				_, err := gs[p].Request(t.Context(), promotion.Request{Key: key(p), Environment: "prod", Set: aSet(p + 1), By: "dora"})
-				if err == nil {
-					entries[p], err = gs[p].Enter(t.Context(), "prod", key(p))
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		first := 0
-		if entries[1].Started != nil {
-			first = 1
-		}
-		require.NotNil(t, entries[first].Started)
-		require.Nil(t, entries[1-first].Started)
-		for _, p := range []int{first, 1 - first} {
-			e, err := gs[p].Enter(t.Context(), "prod", key(p))
-			require.NoError(t, err)
-			require.NotNil(t, e.Started)
-			_, err = gs[p].Deployed(t.Context(), "prod", key(p), e.Set.Digest(), e.Summary)
-			require.NoError(t, err)
-		}
-	}
-	records, err := promotion.NewLedger(log).Records(t.Context())
-	require.NoError(t, err)
-	require.Len(t, records, 20*2*3)
-}
-
 // copier pretends to copy, and remembers what it was asked for.
 type copier struct {
 	calls []string
@@ -412,12 +174,30 @@ func TestRefusals(t *testing.T) {
 	ctx := t.Context()
 	_, err := promotion.NewGatekeeper(promotion.Config{Environments: []promotion.Environment{
 		{Name: "Prod"}, {Name: "b", Repository: "x y"}, {Name: "b", Rules: promotion.Rules{From: []promotion.Upstream{{Environment: "b"}, {Environment: "c", Soak: -1}, {Environment: "d"}, {Environment: "d"}}}},
-		{Name: "e", Rules: promotion.Rules{Approvals: 2, Approvers: []string{"a"}, Queue: "lifo"}}, {Name: "f", Rules: promotion.Rules{Approvals: -1}},
+		{Name: "e", Rules: promotion.Rules{Approvals: 2, Approvers: []string{"a"}, Queue: "lifo"}}, {Name: "g", Rules: promotion.Rules{Approvers: []string{"alice", "Alice "}}}, {Name: "f", Rules: promotion.Rules{Approvals: -1}},
 	}})
 	for _, want := range []string{"Application", "Log, Store and Signer", `"Prod": name`, `"b": repository`, "is there twice", "come from itself", "negative", `"d" twice`,
-		`comes from "c", which is not`, "set Config.Copier", "cannot be reached", `policy "lifo"`} {
+		`comes from "c", which is not`, "set Config.Copier", "cannot be reached", `policy "lifo"`, `approver "Alice " is there twice`, "no Verifiers"} {
 		require.ErrorContains(t, err, want)
 	}
+	round := func(change func(*promotion.Rules)) error {
+		from := func(names ...string) (r promotion.Rules) {
+			for _, n := range names {
+				r.From = append(r.From, promotion.Upstream{Environment: n})
+			}
+			return r
+		}
+		c := from("b", "lab")
+		change(&c)
+		key, err := evidence.NewKey("release")
+		require.NoError(t, err)
+		_, err = promotion.NewGatekeeper(promotion.Config{Application: "shop", Log: promotion.NewMemoryLog(), Store: memartifact.New(nil), Signer: key, Trust: evidence.FullTrust(key.Public()),
+			Environments: []promotion.Environment{{Name: "a", Rules: from("c")}, {Name: "b", Rules: from("a")}, {Name: "c", Rules: c}, {Name: "lab"}}})
+		return err
+	}
+	require.ErrorContains(t, round(func(*promotion.Rules) {}), `environments ["a" "b" "c"] come from each other`)
+	require.NoError(t, round(func(r *promotion.Rules) { r.AnyFrom = true }), "a set enters by the lab")
+	require.ErrorContains(t, round(func(r *promotion.Rules) { r.Canaries = []string{"labb"} }), `a canary in "labb", which is not among`)
 	_, err = promotion.NewGatekeeper(promotion.Config{Application: "shop"})
 	require.ErrorContains(t, err, "no environments")
 
@@ -485,17 +265,4 @@ func TestRefusals(t *testing.T) {
 	require.Len(t, v.Refused, 1)
 	require.Contains(t, v.Refused[0], "signed by nobody who is trusted")
 	require.ErrorContains(t, &promotion.NotEligibleError{Verdict: v}, `may not enter "prod"`)
-}
-
-// A log that is damaged is not read past the damage.
-func TestDamagedLog(t *testing.T) {
-	t.Parallel()
-	for _, entry := range []string{"", "x", `{"seq":1}`, `{"seq":2,"id":"a","event":"held"}`, `{"seq":1,"id":"a","event":"held","set":"sha256:x"}`} {
-		log := promotion.NewMemoryLog()
-		require.NoError(t, log.Append(t.Context(), 1, []byte(entry)))
-		_, err := promotion.NewLedger(log).Records(t.Context())
-		require.ErrorContains(t, err, "ledger", entry)
-	}
-	log := promotion.NewMemoryLog()
-	require.Error(t, log.Append(t.Context(), 2, nil), "no gaps")
 }

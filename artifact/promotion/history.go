@@ -11,8 +11,10 @@ import (
 // History is what is known when a question is asked: all records of a ledger, in order, and the verified evidence about the
 // set in question. It is a value; nothing here changes it.
 type History struct {
-	Records  []Record
-	Evidence []evidence.Verified
+	// Application is whose ledger it is. Evidence about a place counts only if it names this application.
+	Application string
+	Records     []Record
+	Evidence    []evidence.Verified
 }
 
 // State is what runs in an environment, and what is about to.

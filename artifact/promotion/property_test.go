@@ -48,7 +48,7 @@ func (m *model) add(p int, r promotion.Record) {
 }
 
 func (m *model) history(n int) promotion.History {
-	return promotion.History{Records: m.records, Evidence: m.proof[n]}
+	return promotion.History{Application: "shop", Records: m.records, Evidence: m.proof[n]}
 }
 
 func (m *model) process() int { return rapid.IntRange(0, len(m.clocks)-1).Draw(m.t, "process") }
@@ -63,10 +63,13 @@ func (m *model) endSpan(p int) {
 }
 
 func (m *model) deployTest(*rapid.T) {
-	p, n := m.process(), m.set()
+	m.deployToTest(m.process(), m.set(), rapid.Bool().Draw(m.t, "verified"))
+}
+
+func (m *model) deployToTest(p, n int, verified bool) {
 	m.endSpan(p)
 	m.add(p, promotion.Record{Event: promotion.Deployed, Environment: "test", Set: aSet(n).Digest()})
-	if rapid.Bool().Draw(m.t, "verified") {
+	if verified {
 		m.add(p, promotion.Record{Event: promotion.Verified, Environment: "test", Set: aSet(n).Digest()})
 		m.spans = append(m.spans, span{set: n, begin: m.now, fastBegin: m.clocks[p], open: true})
 	}
@@ -97,15 +100,27 @@ func drawPredicate(t *rapid.T, at time.Time) evidence.Predicate {
 }
 
 // allOf makes a set complete at once, so that long sequences of luck are not needed.
-func (m *model) allOf(*rapid.T) {
-	n, at := m.set(), m.clock(m.process())
+func (m *model) allOf(*rapid.T) { m.complete(m.set(), m.clock(m.process())) }
+
+// wholeRoad takes a set all the way, as long as nothing that was before is in its way.
+func (m *model) wholeRoad(*rapid.T) {
+	p, n := m.process(), m.set()
+	m.deployToTest(p, n, true)
+	m.now = m.now.Add(time.Duration(rapid.IntRange(55, 65).Draw(m.t, "soak")) * time.Minute)
+	m.complete(n, m.clock(p))
+	m.enter(p, n)
+}
+
+func (m *model) complete(n int, at time.Time) {
 	for _, p := range []evidence.Predicate{passed("smoke", at), canary("pass", at), provenance("x:ci"), approved("alice", at), approved("bob", at)} {
 		m.proof[n] = append(m.proof[n], m.w.says(aSet(n), p))
 	}
 }
 
-func (m *model) enterProd(*rapid.T) {
-	p, n, automatic := m.process(), m.set(), rapid.Bool().Draw(m.t, "automatic")
+func (m *model) enterProd(*rapid.T) { m.enter(m.process(), m.set()) }
+
+func (m *model) enter(p, n int) {
+	automatic := rapid.Bool().Draw(m.t, "automatic")
 	now := m.clock(p)
 	v := promotion.Eligible(aSet(n), prodEnv, m.history(n), now)
 	if automatic && !v.Automatic() || !automatic && !v.Eligible() {
@@ -249,7 +264,7 @@ func newModel(t *rapid.T, w *witness) *model {
 
 func (m *model) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
-		"deploy to test": m.deployTest, "demote in test": m.demoteTest, "evidence": m.attest, "all evidence": m.allOf, "enter prod": m.enterProd, "enter prod again": m.enterProd,
+		"deploy to test": m.deployTest, "demote in test": m.demoteTest, "evidence": m.attest, "all evidence": m.allOf, "enter prod": m.enterProd, "enter prod again": m.enterProd, "whole road": m.wholeRoad,
 		"roll back": m.rollbackProd, "hold": m.hold, "time": m.passTime, "more time": m.passTime, "clock": m.stepClock,
 	}
 }
@@ -263,6 +278,7 @@ func TestNoEntryWithoutEvidence(t *testing.T) {
 		t.Repeat(m.actions())
 		entries, denied = entries+m.entries, denied+m.denied
 	})
+	t.Logf("%d entries, %d denied", entries, denied)
 	require.Positive(t, entries, "the sequences must lead somewhere")
 	require.Positive(t, denied)
 }
@@ -308,7 +324,7 @@ func TestEligibleIsMonotone(t *testing.T) {
 
 func drawPredicateOrSoak(t *rapid.T, at time.Time) evidence.Predicate {
 	if rapid.IntRange(0, 3).Draw(t, "soak") == 0 {
-		return evidence.Soak{Environment: "test", Since: at.Add(-time.Hour), Until: at}
+		return evidence.Soak{Application: "shop", Environment: "test", Since: at.Add(-time.Hour), Until: at}
 	}
 	return drawPredicate(t, at)
 }

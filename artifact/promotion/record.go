@@ -24,6 +24,7 @@ const (
 	RolledBack Event = "rolledback" // Set runs again; Previous has been taken back, and is demoted
 	Held       Event = "held"       // automation stops; people too, if Everyone is set
 	Released   Event = "released"   // all holds of the environment have ended
+	Denied     Event = "denied"     // Evidence speaks against the set
 )
 
 // A Record is one entry of a ledger.

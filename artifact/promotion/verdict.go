@@ -45,7 +45,7 @@ type Verdict struct {
 	Evidence []artifact.Digest `json:"evidence,omitempty"`
 	// Approvers are the people who have approved.
 	Approvers []string `json:"approvers,omitempty"`
-	// Refused says which evidence about the set was not considered, and why.
+	// Refused says which evidence about the set, or about another application, was not considered, and why.
 	Refused []string `json:"refused,omitempty"`
 }
 
@@ -65,7 +65,8 @@ func (v Verdict) allows(automatic bool) bool {
 	return v.Eligible()
 }
 
-// Until returns when the set may enter if nothing else happens, or false if time alone will not do.
+// Until returns when the set may enter if nothing else happens, or false if time alone will not do. For automation every reason
+// counts; for people (false) those do that are not automation's only. The zero time and true mean that it may enter now.
 func (v Verdict) Until(automatic bool) (time.Time, bool) {
 	var latest time.Time
 	for _, r := range v.Reasons {

@@ -39,7 +39,7 @@ type witness struct {
 func newWitness(t testing.TB) *witness {
 	key, err := evidence.NewKey("witness")
 	require.NoError(t, err)
-	return &witness{key: key, trust: evidence.Trust{Verifiers: []evidence.Verifier{key.Public()}}, known: map[string]evidence.Verified{}}
+	return &witness{key: key, trust: evidence.FullTrust(key.Public()), known: map[string]evidence.Verified{}}
 }
 
 func (w *witness) says(set artifact.Set, p evidence.Predicate) evidence.Verified {
@@ -76,13 +76,13 @@ func failed(suite string, at time.Time) evidence.Predicate {
 	return evidence.NewTestResult(suite, evidence.Failed, at)
 }
 func approved(by string, at time.Time) evidence.Predicate {
-	return evidence.Approval{Environment: "prod", Approver: by, Approved: true, At: at}
+	return evidence.Approval{Application: "shop", Environment: "prod", Approver: by, Approved: true, At: at}
 }
 func rejected(by string, at time.Time) evidence.Predicate {
-	return evidence.Approval{Environment: "prod", Approver: by, At: at, Reason: "no"}
+	return evidence.Approval{Application: "shop", Environment: "prod", Approver: by, At: at, Reason: "no"}
 }
 func canary(outcome string, at time.Time) evidence.Predicate {
-	return evidence.Canary{Environment: "test", Outcome: outcome, At: at}
+	return evidence.Canary{Application: "shop", Environment: "test", Outcome: outcome, At: at}
 }
 func provenance(builder string) evidence.Predicate {
 	return evidence.Provenance{BuildDefinition: evidence.BuildDefinition{BuildType: "x:y", ExternalParameters: json.RawMessage(`{}`)},

@@ -20,7 +20,8 @@
 //  4. One Put holds two parts in memory ([Options.PartSize], 6 MiB unless told otherwise): one is sent while the next is read. It
 //     can store 10,000 parts: 58 GiB.
 //  5. A part whose connection is cut is sent again by minio-go. When the service stays away, Put fails, and the next Put of the
-//     same content by the same store goes on with the parts that have arrived.
+//     same content by the same store goes on with the parts that have arrived. A store remembers 100 such uploads for a day;
+//     those that it forgets, and a second one of the same content, are aborted by the next Put of more than one part.
 //  6. An upload that fails otherwise, or is cancelled, is aborted, within 30 seconds that its own context does not shorten. What a
 //     killed process leaves is invisible, but is stored and billed until the service's own rule removes it: MinIO does so
 //     after a day, elsewhere [ExpireUploads] makes the rule.

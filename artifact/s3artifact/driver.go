@@ -1,17 +1,18 @@
 package s3artifact
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/gennaker/gennaker/artifact"
 	"github.com/gennaker/gennaker/artifact/driver"
+	"github.com/gennaker/gennaker/artifact/internal/chunk"
 )
 
 // Options configure a store. Nil and the zero value are the defaults.
@@ -47,12 +48,11 @@ func Open(ctx context.Context, client *minio.Client, bucket string, opts *Option
 
 // Driver is the store's backend, for programs that wrap it; [OpenDriver] returns one.
 type Driver struct {
-	core     minio.Core
-	bucket   string
-	prefix   string // "" or ends with "/"
-	partSize int64
-	buffers  sync.Pool // of parts
-	left     sync.Map  // uploads that lost their connection, by the object's name
+	core   minio.Core
+	bucket string
+	prefix string // "" or ends with "/"
+	parts  *chunk.Pool
+	left   left
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -74,17 +74,16 @@ func OpenDriver(ctx context.Context, client *minio.Client, bucket string, opts *
 }
 
 func newDriver(client *minio.Client, bucket string, opts *Options) (*Driver, error) {
-	d := &Driver{core: minio.Core{Client: client}, bucket: bucket, partSize: defaultPartSize}
+	d := &Driver{core: minio.Core{Client: client}, bucket: bucket}
 	if opts == nil {
-		return d, nil
+		opts = &Options{}
 	}
 	var errs []error
-	if opts.PartSize != 0 {
-		d.partSize = opts.PartSize
-		if d.partSize < minPartSize || d.partSize > maxPartSize {
-			errs = append(errs, fmt.Errorf("part size of %d bytes: want %d to %d", d.partSize, minPartSize, maxPartSize))
-		}
+	partSize := cmp.Or(opts.PartSize, defaultPartSize)
+	if partSize < minPartSize || partSize > maxPartSize {
+		errs = append(errs, fmt.Errorf("part size of %d bytes: want %d to %d", partSize, minPartSize, maxPartSize))
 	}
+	d.parts = chunk.NewPool(partSize)
 	if opts.Prefix != "" {
 		d.prefix = strings.TrimSuffix(opts.Prefix, "/") + "/"
 		if strings.HasPrefix(d.prefix, "/") || strings.Contains(d.prefix, "//") {

@@ -33,45 +33,27 @@ func (d *Driver) putParts(ctx context.Context, name string, part []byte, r io.Re
 	if err != nil {
 		return err
 	}
-	sending, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := d.buffer()
-	for end := false; !end; {
-		sent := make(chan error, 1)
-		go func() { sent <- u.send(sending, part) }()
-		var n int
-		var readErr error
-		if n, end, readErr = fill(next[:cap(next)], r); readErr != nil {
-			cancel(readErr)
-		}
-		if sendErr := <-sent; readErr != nil || sendErr != nil {
-			return u.failed(ctx, readErr, sendErr)
-		}
-		part, next = next[:n], part
-	}
-	if len(part) > 0 {
-		if err := u.send(ctx, part); err != nil {
-			return u.failed(ctx, nil, err)
-		}
+	if readErr, sendErr := d.parts.Send(ctx, part, r, u.send); readErr != nil || sendErr != nil {
+		return u.failed(ctx, readErr, sendErr)
 	}
 	if err := u.complete(ctx); err != nil {
 		return u.failed(ctx, nil, err)
 	}
-	d.buffers.Put(&part)
-	d.buffers.Put(&next)
 	return nil
 }
 
 // begin starts an upload, or goes on with the one that a Put of this object had to leave when its connection was cut.
 func (d *Driver) begin(ctx context.Context, name string) (*upload, error) {
 	u := &upload{driver: d, name: name, there: make(map[int]minio.ObjectPart)}
-	if left, ok := d.left.LoadAndDelete(name); ok {
-		u.id = left.(string)
+	id, dropped := d.left.take(name, time.Now())
+	if u.id = id; id != "" {
 		if u.sent(ctx) == nil {
+			d.drop(ctx, dropped)
 			return u, nil
 		}
 		clear(u.there) // It is gone, and so is what it had.
 	}
+	d.drop(ctx, dropped)
 	opts := putOptions()
 	opts.UserMetadata = map[string]string{checksumAlgorithm: "SHA256"}
 	var err error
@@ -100,7 +82,7 @@ func (u *upload) sent(ctx context.Context) error {
 func (u *upload) send(ctx context.Context, part []byte) error {
 	number, sum := len(u.parts)+1, checksumOf(part)
 	if number > maxParts {
-		return fmt.Errorf("content has more than %d parts of %d bytes; open the store with a larger part size", maxParts, u.driver.partSize)
+		return fmt.Errorf("content has more than %d parts of %d bytes; open the store with a larger part size", maxParts, u.driver.parts.Size())
 	}
 	etag := ""
 	if old, ok := u.there[number]; ok && old.Size == int64(len(part)) && old.ChecksumSHA256 == sum.base64() {
@@ -145,7 +127,7 @@ func (u *upload) failed(ctx context.Context, readErr, sendErr error) error {
 		err = readErr // Sending was cancelled for it.
 	}
 	if readErr == nil && ctx.Err() == nil && isCut(sendErr) {
-		u.driver.left.Store(u.name, u.id)
+		u.driver.left.keep(u.name, u.id, time.Now())
 		return err
 	}
 	return errors.Join(err, u.abort(ctx))

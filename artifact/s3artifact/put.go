@@ -17,7 +17,7 @@ func (d *Driver) Put(ctx context.Context, key driver.Key, r io.Reader, size int6
 	if err := check(ctx, key); err != nil {
 		return err
 	}
-	first, end, err := d.first(r, size)
+	first, end, err := d.parts.First(r, size)
 	if err != nil {
 		return err
 	}
@@ -60,49 +60,6 @@ func (d *Driver) create(ctx context.Context, name string, size int64, checksum s
 func (d *Driver) holds(ctx context.Context, name string, size int64, checksum string) bool {
 	info, err := d.core.StatObject(ctx, d.bucket, name, minio.StatObjectOptions{Checksum: true})
 	return err == nil && info.Size == size && info.ChecksumSHA256 == checksum
-}
-
-// first reads the first part and reports whether it is everything, for which a smaller buffer does.
-func (d *Driver) first(r io.Reader, size int64) (buf []byte, end bool, err error) {
-	const small = 64 << 10
-	length := min(d.partSize, small)
-	if size >= 0 {
-		length = min(d.partSize, size+1) // One more, to see the end.
-	}
-	if length < d.partSize {
-		buf = make([]byte, length)
-		n, end, err := fill(buf, r)
-		if buf = buf[:n]; end || err != nil {
-			return buf, end, err
-		}
-	}
-	part := append(d.buffer(), buf...)
-	n, end, err := fill(part[len(part):cap(part)], r)
-	return part[:len(part)+n], end, err
-}
-
-// buffer returns an empty buffer for a part. What no request uses any more goes back to d.buffers; after an error, a
-// transport may still read one.
-func (d *Driver) buffer() []byte {
-	if buf, ok := d.buffers.Get().(*[]byte); ok {
-		return (*buf)[:0]
-	}
-	return make([]byte, 0, d.partSize)
-}
-
-// fill reads until buf is full or r has ended with io.EOF.
-func fill(buf []byte, r io.Reader) (n int, end bool, err error) {
-	for n < len(buf) {
-		m, err := r.Read(buf[n:])
-		n += m
-		if err == io.EOF {
-			return n, true, nil
-		}
-		if err != nil {
-			return n, false, err
-		}
-	}
-	return n, false, nil
 }
 
 // isCut reports whether an operation failed because the service could not be reached or was not well, so that its effect may
