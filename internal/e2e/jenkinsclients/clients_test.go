@@ -73,7 +73,7 @@ func agreed(t *testing.T, j *jenkinstest.Server, got map[string]any) {
 
 func TestPythonJenkins(t *testing.T) {
 	const python = "/usr/bin/python3"
-	if err := exec.Command(python, "-c", "import jenkins").Run(); err != nil {
+	if err := exec.Command(python, "-I", "-c", "import jenkins; jenkins.Jenkins").Run(); err != nil {
 		clustertest.Skip(t, "no python3-jenkins: install the package, or run internal/e2e/install.sh as root")
 	}
 	for name, secret := range map[string]string{"token": jenkinstest.AdminToken, "password": jenkinstest.AdminPassword} {
