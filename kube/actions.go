@@ -30,6 +30,8 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 		err = t.route(ctx, a)
 	case strategy.OpUpdate:
 		err = t.updateNative(ctx, a)
+	case strategy.OpEvict:
+		err = t.evict(ctx, a.Version)
 	default:
 		err = fmt.Errorf("%w: operation %q", ErrInvalid, a.Op)
 	}
@@ -100,12 +102,12 @@ func (t *target) write(ctx context.Context, u *unstructured.Unstructured) error 
 // scale sets the number of pods. It has a field manager of its own, so that an
 // apply of the manifest can tell its writes from those of an autoscaler.
 func (t *target) scale(ctx context.Context, a strategy.Action) error {
-	list, err := t.deploymentsOf(ctx, a.Version)
+	list, err := t.workloadsOf(ctx, a.Version)
 	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
-		return stage.Permanent(fmt.Errorf("scale version %s: %w: its Deployment is gone", a.Version, ErrDrift))
+		return stage.Permanent(fmt.Errorf("scale version %s: %w: its %s is gone", a.Version, ErrDrift, t.s.kind))
 	}
 	if a.Replicas > 0 {
 		list = list[:1]
@@ -113,9 +115,16 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 		return err
 	}
 	for _, d := range list {
+		spec := map[string]any{"replicas": a.Replicas}
+		if t.s.kind == "DaemonSet" {
+			if a.Replicas > 0 {
+				return stage.Permanent(fmt.Errorf("scale version %s: %w: the nodes decide how many pods a DaemonSet has", a.Version, ErrInvalid))
+			}
+			spec = nowhereElse("true")
+		}
 		out, err := t.app.Cluster.patch(ctx, objectOf(d), map[string]any{
 			"metadata": map[string]any{"annotations": t.notes(a.Stamp)},
-			"spec":     map[string]any{"replicas": a.Replicas},
+			"spec":     spec,
 		}, t.app.owner()+scaleSuffix)
 		if err != nil {
 			return err
@@ -125,16 +134,16 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 	return nil
 }
 
-func (t *target) deploymentsOf(ctx context.Context, id string) ([]*unstructured.Unstructured, error) {
+func (t *target) workloadsOf(ctx context.Context, id string) ([]*unstructured.Unstructured, error) {
 	snap, _, err := t.s.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	v := &view{target: t}
-	if err := v.group(ctx, snap[t.s.deployments], nil); err != nil {
+	if err := v.group(ctx, snap[t.s.workloads], nil); err != nil {
 		return nil, err
 	}
-	return v.deployments[id], nil
+	return v.workloads[id], nil
 }
 
 // route points every front at a version, at all versions, or nowhere. Only the
@@ -220,10 +229,10 @@ func (t *target) labelled(id string) bool {
 	return true
 }
 
-// updateNative asks the Deployment to run a version: the released one from the
+// updateNative asks the controller to run a version: the released one from the
 // manifest, the baseline's from its record.
 func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
-	live, err := t.app.Cluster.get(ctx, deploymentRef(t.app.Namespace, t.app.Name))
+	live, err := t.app.Cluster.get(ctx, t.h.Workload)
 	if err != nil {
 		return err
 	}
@@ -231,14 +240,13 @@ func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
 	if err != nil {
 		return err
 	}
-	if a.Update != nil {
-		tune(u, *a.Update)
-	}
 	owned := asTree(ownedFields(live0(live), t.app.owner())["f:spec"])
 	_, keeps := owned["f:replicas"]
 	_, set, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "replicas")
 	autoscaled := t.h.autoscaled(t.app.Name)
 	switch {
+	case t.s.kind == "DaemonSet":
+		err = t.nodes(ctx, live)
 	case a.Replicas > 0 && !autoscaled:
 		err = unstructured.SetNestedField(u.Object, int64(a.Replicas), "spec", "replicas")
 	case live != nil && keeps:
@@ -249,6 +257,10 @@ func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
 	}
 	if err != nil {
 		return err
+	}
+	if a.Update != nil {
+		pods := int(integerOr(integerOr(1, live0(live).Object, "spec", "replicas"), u.Object, "spec", "replicas"))
+		tune(u, *a.Update, pods)
 	}
 	t.annotate(u, a.Stamp)
 	return t.write(ctx, u)
@@ -261,7 +273,7 @@ func live0(u *unstructured.Unstructured) *unstructured.Unstructured {
 	return u
 }
 
-// nativeConfig is the configuration of a version for the Deployment.
+// nativeConfig is the configuration of a version for the controller.
 func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if a.Version == t.r.version {
 		u := t.r.workload.DeepCopy()
@@ -281,46 +293,24 @@ func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unst
 		return u, nil
 	}
 	// The baseline was being replaced already when the release began: the
-	// ReplicaSet has its template.
-	sets, err := t.app.Cluster.replicaSets(ctx, live)
+	// controller's revision has its template.
+	list, err := t.app.Cluster.revisions(ctx, live)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(sets, func(rs *unstructured.Unstructured) bool {
-		return str(rs.Object, "spec", "template", "metadata", "labels", LabelVersion) == a.Version || rs.GetLabels()[labelHash] == a.Version
-	})
+	i := slices.IndexFunc(list, func(r revision) bool { return r.of(a.Version) })
 	if i < 0 {
-		return nil, stage.Permanent(fmt.Errorf("version %s: %w: its ReplicaSet is gone", a.Version, ErrDrift))
+		return nil, stage.Permanent(fmt.Errorf("version %s: %w: its revision is gone", a.Version, ErrDrift))
 	}
-	template, _, _ := unstructured.NestedMap(sets[i].Object, "spec", "template")
-	unstructured.RemoveNestedField(template, "metadata", "labels", labelHash)
-	unstructured.RemoveNestedField(template, "metadata", "creationTimestamp")
-	return u, unstructured.SetNestedMap(u.Object, template, "spec", "template")
+	return u, unstructured.SetNestedMap(u.Object, list[i].template, "spec", "template")
 }
 
-// tune sets the parameters of the controller; what is zero is left alone.
-func tune(u *unstructured.Unstructured, p strategy.Update) {
-	set := func(v any, path ...string) { _ = unstructured.SetNestedField(u.Object, v, path...) }
-	if !p.MaxSurge.IsZero() || !p.MaxUnavailable.IsZero() {
-		set("RollingUpdate", "spec", "strategy", "type")
+// amountValue is an amount as an API field has it.
+func amountValue(a strategy.Amount) any {
+	if n, err := strconv.Atoi(a.String()); err == nil {
+		return int64(n)
 	}
-	for field, a := range map[string]strategy.Amount{"maxSurge": p.MaxSurge, "maxUnavailable": p.MaxUnavailable} {
-		if a.IsZero() {
-			continue
-		}
-		var v any = a.String()
-		if n, err := strconv.Atoi(a.String()); err == nil {
-			v = int64(n)
-		}
-		set(v, "spec", "strategy", "rollingUpdate", field)
-	}
-	if p.MinReady > 0 {
-		set(seconds(p.MinReady), "spec", "minReadySeconds")
-	}
-	if p.ProgressDeadline > 0 {
-		set(max(seconds(p.ProgressDeadline), seconds(p.MinReady)+1), "spec", "progressDeadlineSeconds")
-	}
-	set(p.Paused, "spec", "paused")
+	return a.String()
 }
 
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

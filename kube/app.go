@@ -17,8 +17,9 @@ const DefaultOwner = "gennaker"
 // DefaultTimeout is how long the objects beside the workload may take.
 const DefaultTimeout = 10 * time.Minute
 
-// An App is a workload in an environment: a Deployment with the Services that
-// lead to it and everything else in its manifests. It is a stage.Deployer, a
+// An App is a workload in an environment: a Deployment, StatefulSet or DaemonSet
+// with the Services that lead to it and everything else in its manifests. Strategies
+// other than strategy.Rolling need a Deployment. It is a stage.Deployer, a
 // stage.Promoter and a stage.Undoer, and a plain value: copy and share it.
 //
 // Cluster, Env, Namespace, Name and Manifests are required.
@@ -26,7 +27,7 @@ type App struct {
 	Cluster   *Cluster
 	Env       string // the environment, such as "prod"
 	Namespace string // of the workload, and of namespaced objects that name none
-	Name      string // the name of the workload's Deployment in the manifests, at most 47 bytes
+	Name      string // the name of the workload in the manifests, at most 47 bytes
 	Manifests Manifests
 
 	// Images lists places outside pod templates that hold an image to be bound, as custom kinds have them.
@@ -61,6 +62,8 @@ type App struct {
 	// History is how many Deployments of older versions red/black leaves behind without pods, for a quick way back.
 	// Default 2; a negative number keeps all.
 	History int
+
+	grouped bool // it is one of a Group, which sees to it that each image is used
 }
 
 // Kind returns "kube.app/v1".

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,15 +38,7 @@ func podSpecs(u *unstructured.Unstructured) []map[string]any {
 // in ("registry.test/shop/web"). All mistakes are returned at once.
 func bind(objects []*unstructured.Unstructured, set artifact.Set, paths []ImagePath) error {
 	all := slices.Collect(set.OfKind(artifact.KindImage))
-	used := make([]bool, len(all))
-	errs := unmatched(objects, paths)
-	for _, u := range objects {
-		for _, place := range images(u, paths) {
-			if err := bindImage(u, place, all, used); err != nil {
-				errs = append(errs, err)
-			}
-		}
-	}
+	used, errs := bindAll(objects, all, paths)
 	for i, a := range all {
 		if !used[i] {
 			errs = append(errs, &BindError{Artifact: a.Name, Reason: fmt.Sprintf(
@@ -53,6 +46,37 @@ func bind(objects []*unstructured.Unstructured, set artifact.Set, paths []ImageP
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// bindAll does it and reports which images are used.
+func bindAll(objects []*unstructured.Unstructured, all []artifact.Artifact, paths []ImagePath) (used []bool, errs []error) {
+	used, errs = make([]bool, len(all)), unmatched(objects, paths)
+	for _, u := range objects {
+		for _, place := range images(u, paths) {
+			if err := bindImage(u, place, all, used); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return used, errs
+}
+
+// bound binds set into the App's objects. One of a Group need not use all images.
+func (a App) bound(ctx context.Context, set artifact.Set) (objects []*unstructured.Unstructured, uses []string, err error) {
+	if objects, err = a.objects(ctx); err != nil {
+		return nil, nil, err
+	}
+	if !a.grouped {
+		return objects, nil, bind(objects, set, a.Images)
+	}
+	all := slices.Collect(set.OfKind(artifact.KindImage))
+	used, errs := bindAll(objects, all, a.Images)
+	for i := range used {
+		if used[i] {
+			uses = append(uses, all[i].Name)
+		}
+	}
+	return objects, uses, errors.Join(errs...)
 }
 
 func bindImage(u *unstructured.Unstructured, place image, all []artifact.Artifact, used []bool) error {

@@ -175,9 +175,9 @@ func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (Obje
 	return out, nil
 }
 
-// tuned are the fields of a Deployment that a strategy sets and that are left
+// tuned are the fields of a workload that a strategy sets and that are left
 // as they are where the manifest says nothing.
-var tuned = []string{"replicas", "paused", "strategy", "minReadySeconds", "progressDeadlineSeconds"}
+var tuned = []string{"replicas", "paused", "strategy", "updateStrategy", "minReadySeconds", "progressDeadlineSeconds"}
 
 func keepTuned(u, live *unstructured.Unstructured) {
 	spec, was := asTree(u.Object["spec"]), asTree(live.Object["spec"])
@@ -235,7 +235,7 @@ func (d *differ) serving(ctx context.Context) (*unstructured.Unstructured, error
 			}
 		}
 	}
-	return d.app.Cluster.get(ctx, deploymentRef(d.app.Namespace, name))
+	return d.app.Cluster.get(ctx, workloadRef(d.r.workload.GetKind(), d.app.Namespace, name))
 }
 
 // refused sorts an error: an answer about the object is part of the result.

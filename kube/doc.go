@@ -6,8 +6,9 @@
 //
 // A [Cluster] is a connection. [Manifests] are objects from YAML ([YAML], [FS]),
 // Go templates ([Templates]), Kustomize (package kustomize) or typed Go values
-// ([Objects]). An [App] is one Deployment with the Services that lead to
-// it and whatever else its manifests hold; it is a stage.Deployer:
+// ([Objects]). An [App] is one Deployment (or StatefulSet, or DaemonSet) with the
+// Services that lead to it and whatever else its manifests hold; it is a
+// stage.Deployer:
 //
 //	app := kube.App{Cluster: c, Env: "prod", Namespace: "shop", Name: "web", Manifests: kube.FS(files, "deploy/*.yaml")}
 //	rel := stage.Deploy(b, "prod", app, image, strategy.RedBlack{KeepOld: time.Hour})
@@ -41,10 +42,27 @@
 // What cannot be changed in place is an [ImmutableError], unless App.Recreate
 // lists its kind.
 //
+// Several workloads that belong together are a [Group] of Apps: one stage, one
+// verdict, and a joint way back if one of them fails.
+//
 // For several clusters, make an App for each and use stage.Each with
 // stage.DeployTo: waves, failure budget and rollback are those of the pipeline.
 //
-// With strategy.Rolling the Deployment of the manifest is updated in place.
+// With strategy.Rolling the workload of the manifest is updated in place, and its
+// controller replaces the pods. What the kinds can do:
+//
+//	              strategies     spare pods        pause points         hold
+//	Deployment    all            yes               when they are seen   yes
+//	StatefulSet   Rolling        no                exactly (partition)  yes (partition)
+//	DaemonSet     Rolling        or missing ones   when they are seen   yes (OnDelete)
+//
+// A StatefulSet is one pod short at a time, or MaxUnavailable where the API server
+// has that field for it. Its controller waits for ever for a pod that cannot become
+// ready: such pods of the version that failed are deleted on the way back, and of
+// the one that ran before on the way forward. A DaemonSet whose pods use ports of
+// their node has no spare pods either. updateStrategy OnDelete and a partition in
+// the manifest are refused, since the strategy sets them.
+//
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
@@ -56,9 +74,11 @@
 // counts as moved when every parent of the HTTPRoute has accepted it at its
 // generation, the EndpointSlices behind it have ready addresses, and both have
 // held for the settle time; of an Ingress nothing can be asked but the slices.
-// App.Judge answers the strategy's analyses, App.Preview is the Service that shows
-// a version before it is live. A strategy that needs more than the App has is
-// refused when the pipeline is defined ([App.Supports]).
+// App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
+// plane itself which version answers, before the old one goes (a pod learns its
+// version from the label gennaker.dev/version by the downward API). App.Preview is
+// the Service that shows a version before it is live. A strategy that needs more
+// than the App has is refused when the pipeline is defined ([App.Supports]).
 //
 // People tell a release to promote, hold, resume, roll back or abort while it runs
 // (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
@@ -113,7 +133,9 @@
 // In the App's namespace: get, list, watch, create, update, patch and delete on
 // deployments; get, list, watch, create, patch and delete on services; list and
 // watch on pods and endpointslices; list on replicasets, events and
-// horizontalpodautoscalers; get on pods/log; get, create and update on
+// horizontalpodautoscalers; for a StatefulSet or a DaemonSet, the same on that kind
+// instead of deployments, list on controllerrevisions, list and watch on events, and
+// delete on pods; get on pods/log; get, create and update on
 // configmaps; get and create on secrets if ConfigMaps or Secrets are released;
 // and get, create, patch and delete on every other kind in the manifests, with
 // list and watch where [ReadinessOf] has something to wait for, on
@@ -126,7 +148,8 @@
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
 // [ConflictError], [ImmutableError], [PermissionError], [RolloutError],
-// [RollbackError], [DriftError], [TrafficError] and [BusyError], each naming its
+// [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
+// [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine.
 //
@@ -143,7 +166,7 @@
 // Handles are at most [MaxRecord] bytes. A program with other manifests than
 // those with which a release began turns that release back. Once red/black has
 // released an App, strategy.Rolling is refused for it. During a rollback of
-// Rolling, the pods are replaced by the Deployment's controller, which takes as
+// Rolling, the pods are replaced by the workload's controller, which takes as
 // long as going forward did.
 //
 // # Testing

@@ -15,11 +15,15 @@ func (r *rendered) lossy() string {
 	if len(r.fronts) == 0 {
 		return ""
 	}
+	advice := ", or use strategy.RedBlack"
+	if r.workload.GetKind() != "Deployment" {
+		advice = ""
+	}
 	for _, spec := range podSpecs(r.workload) {
 		for _, c := range items(spec, "containers") {
 			_, hook, _ := unstructured.NestedFieldNoCopy(c, "lifecycle", "preStop")
 			if len(items(c, "ports")) > 0 && !hook {
-				return fmt.Sprintf("container %q has no preStop hook: unless it serves on for a moment after SIGTERM by itself, a rolling update loses requests; add lifecycle.preStop.sleep, or use strategy.RedBlack", str(c, "name"))
+				return fmt.Sprintf("container %q has no preStop hook: unless it serves on for a moment after SIGTERM by itself, a rolling update loses requests; add lifecycle.preStop.sleep%s", str(c, "name"), advice)
 			}
 		}
 	}

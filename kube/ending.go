@@ -74,7 +74,7 @@ func (rel *release) prune(ctx context.Context) error {
 		return err
 	}
 	var old []*unstructured.Unstructured
-	for _, d := range snap[rel.target.s.deployments] {
+	for _, d := range snap[rel.target.s.workloads] {
 		id := d.GetLabels()[LabelVersion]
 		if d.GetLabels()[LabelApp] != rel.app.Name || id == "" || id == rel.h.Version {
 			continue
@@ -142,21 +142,26 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 // no other release has come after it. Without out it looks for what a release
 // with this key may have left.
 func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
-	var h Handle
 	if out != nil {
+		var h Handle
 		if err := json.Unmarshal(out.Record, &h); err != nil {
 			return stage.Permanent(fmt.Errorf("release %s: its record: %w: %w", out.Key, ErrInvalid, err))
 		}
-	} else {
-		found, ok, err := a.Find(c, in)
-		if err != nil || !ok {
-			return err
-		}
-		if found.Phase == Done && found.Journal.Outcome != strategy.Succeeded && found.Journal.Restored {
-			return nil // it has been turned back already
-		}
-		h = found
+		return a.undo(c, &h, false)
 	}
+	h, ok, err := a.Find(c, in)
+	if err != nil || !ok {
+		return err
+	}
+	if h.Phase == Done && h.Journal.Outcome != strategy.Succeeded && h.Journal.Restored {
+		return nil // it has been turned back already
+	}
+	return a.undo(c, &h, h.Journal.Outcome == "")
+}
+
+// undo restores what was there before the release of h; lost says that its journal
+// is.
+func (a App) undo(c *stage.Ctx, h *Handle, lost bool) error {
 	held, err := a.readClaim(c)
 	if err != nil {
 		return final(err)
@@ -165,7 +170,7 @@ func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) erro
 		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
 	}
 	h.TakenBack = false
-	return a.turnBack(c, &h, out == nil && h.Journal.Outcome == "", strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
+	return a.turnBack(c, h, lost, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
 }
 
 // turnBack drives a release to its baseline. lost says that its journal is, so

@@ -75,9 +75,10 @@ func bubble(t *testing.T, yaml string, f func(w *world)) {
 	})
 }
 
-func newWorld(t *testing.T, yaml string) *world {
+// newWorld is a cluster with the nodes, or with one.
+func newWorld(t *testing.T, yaml string, nodes ...string) *world {
 	w := &world{t: t, images: map[string]kubetest.Behavior{}}
-	w.k = kubetest.New(kubetest.Options{Namespaces: []string{"shop"}, Pods: func(p *corev1.Pod) kubetest.Behavior {
+	w.k = kubetest.New(kubetest.Options{Namespaces: []string{"shop"}, Nodes: nodes, Pods: func(p *corev1.Pod) kubetest.Behavior {
 		for name, b := range w.images {
 			if p.Spec.Containers[0].Image == "registry.test/shop/web@"+digest(name).String() {
 				return b

@@ -32,8 +32,13 @@ func (w *observer) evidence(ctx context.Context, wrote *unstructured.Unstructure
 		return nil, err
 	}
 	e.events, err = w.add(ctx, Object{APIVersion: "v1", Kind: "Event", Namespace: o.Namespace},
-		selection{fields: "involvedObject.kind=" + o.Kind + ",involvedObject.name=" + o.Name})
+		selection{fields: eventsAbout(o)})
 	return e, err
+}
+
+// eventsAbout selects the events about an object.
+func eventsAbout(o Object) string {
+	return "involvedObject.kind=" + o.Kind + ",involvedObject.name=" + o.Name
 }
 
 // writtenAt is when a field manager last changed an object by applying.
@@ -91,13 +96,20 @@ func (e *evidence) find(ctx context.Context, u *unstructured.Unstructured) (trou
 	if err != nil {
 		return trouble{}, false, err
 	}
+	t, bad := createTrouble(u, events, e.since)
+	return t, bad, nil
+}
+
+// createTrouble looks for events that say that pods of a workload are refused:
+// a StatefulSet and a DaemonSet have no condition for it.
+func createTrouble(u *unstructured.Unstructured, events []*unstructured.Unstructured, since time.Time) (trouble, bool) {
 	for _, ev := range events {
 		at, _ := time.Parse(time.RFC3339, orText(str(ev.Object, "lastTimestamp"), str(ev.Object, "eventTime")))
-		if str(ev.Object, "reason") == "FailedCreate" && str(ev.Object, "involvedObject", "uid") == string(u.GetUID()) && !at.Before(e.since) {
-			return trouble{class: "refused", object: objectOf(u).String(), reason: "FailedCreate", message: str(ev.Object, "message")}, true, nil
+		if str(ev.Object, "reason") == "FailedCreate" && str(ev.Object, "involvedObject", "uid") == string(u.GetUID()) && !at.Before(since) {
+			return trouble{class: "refused", object: objectOf(u).String(), reason: "FailedCreate", message: str(ev.Object, "message")}, true
 		}
 	}
-	return trouble{}, false, nil
+	return trouble{}, false
 }
 
 // ours reports whether a pod comes from what was written: it is of the updated

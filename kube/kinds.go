@@ -25,6 +25,7 @@ v1 -Namespace namespaces Pod pods Service services ConfigMap configmaps Secret s
 v1 ServiceAccount serviceaccounts PersistentVolumeClaim persistentvolumeclaims -PersistentVolume persistentvolumes
 v1 Event events ResourceQuota resourcequotas LimitRange limitranges -Node nodes
 apps/v1 Deployment deployments ReplicaSet replicasets StatefulSet statefulsets DaemonSet daemonsets
+apps/v1 ControllerRevision controllerrevisions
 batch/v1 Job jobs CronJob cronjobs
 autoscaling/v2 HorizontalPodAutoscaler horizontalpodautoscalers
 policy/v1 PodDisruptionBudget poddisruptionbudgets

@@ -6,9 +6,9 @@ const Prefix = "gennaker.dev/"
 // Labels and annotations by which a person, another tool or a later release
 // recognises what a release wrote.
 const (
-	// LabelApp, on Deployments, names the App.
+	// LabelApp, on workloads, names the App.
 	LabelApp = Prefix + "app"
-	// LabelVersion, on Deployments and their pods, is the version: a hash of the rendered pod template.
+	// LabelVersion, on workloads and their pods, is the version: a hash of the rendered pod template.
 	LabelVersion = Prefix + "version"
 	// AnnotationRelease is the key of the release that wrote the object last.
 	AnnotationRelease = Prefix + "release"
@@ -16,10 +16,12 @@ const (
 	AnnotationStep = Prefix + "step"
 	// AnnotationFence is the fencing epoch of the process that wrote.
 	AnnotationFence = Prefix + "fence"
-	// AnnotationSet is the digest of the artifact set that a Deployment runs.
+	// AnnotationSet is the digest of the artifact set that a workload runs.
 	AnnotationSet = Prefix + "set"
-	// AnnotationDigests lists the image references of a Deployment, for people.
+	// AnnotationDigests lists the image references of a workload, for people.
 	AnnotationDigests = Prefix + "digests"
+	// labelRevision is set by the controllers of StatefulSets and DaemonSets on their pods.
+	labelRevision = "controller-revision-hash"
 	// labelHash is set by the Deployment controller on the pods of each ReplicaSet.
 	labelHash = "pod-template-hash"
 )

@@ -25,9 +25,11 @@ func (w *world) kubectl(text string) {
 	dyn, err := dynamic.NewForConfig(w.k.Config())
 	require.NoError(w.t, err)
 	places := map[string]schema.GroupVersionResource{
-		"Deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
-		"Service":    {Version: "v1", Resource: "services"},
-		"Ingress":    {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+		"Deployment":  {Group: "apps", Version: "v1", Resource: "deployments"},
+		"StatefulSet": {Group: "apps", Version: "v1", Resource: "statefulsets"},
+		"DaemonSet":   {Group: "apps", Version: "v1", Resource: "daemonsets"},
+		"Service":     {Version: "v1", Resource: "services"},
+		"Ingress":     {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
 	}
 	for _, doc := range strings.Split(text, "---\n") {
 		u := &unstructured.Unstructured{}

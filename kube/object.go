@@ -34,10 +34,6 @@ func objectOf(u *unstructured.Unstructured) Object {
 	return Object{APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
 }
 
-func deploymentRef(ns, name string) Object {
-	return Object{APIVersion: "apps/v1", Kind: "Deployment", Namespace: ns, Name: name}
-}
-
 // The helpers below read fields of untyped objects; what is missing or of
 // another type is the zero value, as in the API.
 

@@ -94,7 +94,7 @@ func (c *Cluster) trace(ctx context.Context, h *Handle, o *Orphan) error {
 func (c *Cluster) marked(ctx context.Context, h *Handle) ([]*unstructured.Unstructured, error) {
 	selector := metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{LabelApp: h.App}})
 	var out []*unstructured.Unstructured
-	err := c.each(ctx, deploymentRef(h.Namespace, ""), selector, func(u *unstructured.Unstructured) { out = append(out, u) })
+	err := c.each(ctx, workloadRef(h.Workload.Kind, h.Namespace, ""), selector, func(u *unstructured.Unstructured) { out = append(out, u) })
 	for _, f := range h.Fronts {
 		if err != nil {
 			break

@@ -36,6 +36,26 @@ type plan struct {
 	Timeout        time.Duration `json:"timeout"`
 	Patience       Patience      `json:"patience"`
 	History        int           `json:"history"`
+
+	Router       plannedRouter `json:"router,omitzero"`
+	Preview      string        `json:"preview,omitempty"`
+	PreviewFront *front        `json:"previewFront,omitempty"`
+}
+
+// plannedRouter is an App's Router as it is recorded.
+type plannedRouter struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+func (p plannedRouter) router() Router {
+	switch p.Kind {
+	case "HTTPRoute":
+		return HTTPRoute{Name: p.Name}
+	case "Ingress":
+		return Ingress{Name: p.Name}
+	}
+	return nil
 }
 
 func (a App) plan(r *rendered) plan {
@@ -43,6 +63,11 @@ func (a App) plan(r *rendered) plan {
 		Workload: r.workload.Object, Fronts: r.fronts, Version: r.version, Replicas: r.replicas, Digest: r.digest,
 		Env: a.Env, Owner: a.Owner, TakeFields: a.TakeFields, IngressAddress: a.IngressAddress,
 		Timeout: a.Timeout, Patience: a.Patience, History: a.History,
+		Preview: a.Preview, PreviewFront: r.preview,
+	}
+	if a.Router != nil {
+		entry := a.Router.entry(a)
+		p.Router = plannedRouter{entry.Kind, entry.Name}
 	}
 	for _, u := range r.before {
 		p.Before = append(p.Before, valueless(u).Object)
@@ -70,7 +95,7 @@ func valueless(u *unstructured.Unstructured) *unstructured.Unstructured {
 func (p plan) rendered() *rendered {
 	r := &rendered{
 		workload: &unstructured.Unstructured{Object: p.Workload}, fronts: p.Fronts,
-		version: p.Version, replicas: p.Replicas, digest: p.Digest, configs: map[Object]bool{},
+		version: p.Version, replicas: p.Replicas, digest: p.Digest, configs: map[Object]bool{}, preview: p.PreviewFront,
 	}
 	for _, o := range p.Before {
 		r.before = append(r.before, &unstructured.Unstructured{Object: o})
@@ -89,6 +114,7 @@ func (p plan) app(c *Cluster, of Orphan) App {
 	a := App{
 		Cluster: c, Env: p.Env, Namespace: of.Namespace, Name: of.App, Owner: p.Owner, TakeFields: p.TakeFields,
 		IngressAddress: p.IngressAddress, Timeout: p.Timeout, Patience: p.Patience, History: p.History,
+		Router: p.Router.router(), Preview: p.Preview,
 	}
 	for _, o := range append(append([]map[string]any{p.Workload}, p.Before...), p.After...) {
 		a.Manifests.docs = append(a.Manifests.docs, document{source: "the record", object: &unstructured.Unstructured{Object: o}})

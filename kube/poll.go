@@ -47,7 +47,7 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 			return nil, err
 		}
 	}
-	t := &target{app: a, s: a.Cluster.session(h.Key, a.Namespace), r: r, h: h, fence: h.Fence}
+	t := &target{app: a, s: a.Cluster.session(h.Key, h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a)
 	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
 }
@@ -275,7 +275,7 @@ func (rel *release) finishRestore(ctx context.Context) error {
 		return &DriftError{Object: h.Workload, Fields: []string{"the object is gone"}}
 	}
 	live = live.DeepCopy()
-	for _, field := range [][]string{{"spec", "replicas"}, {"spec", "paused"}, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}} {
+	for _, field := range tunedFields {
 		// The strategy has verified the capacity; its parameters are restored by value, not by ownership.
 		unstructured.RemoveNestedField(live.Object, field...)
 		unstructured.RemoveNestedField(want.Object, field...)

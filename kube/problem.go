@@ -45,7 +45,7 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 	return p, nil
 }
 
-// trouble looks at the pods first, which say more, and then at the Deployment.
+// trouble looks at the pods first, which say more, and then at the workload.
 func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 	if seen.Desired == 0 || seen.Ready >= seen.Desired && seen.Synced {
 		return trouble{}, false
@@ -55,8 +55,11 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 			return t, true
 		}
 	}
-	for _, d := range v.deployments[id] {
+	for _, d := range v.workloads[id] {
 		if t, bad := workloadTrouble(d); bad {
+			return t, true
+		}
+		if t, bad := createTrouble(d, v.events, writtenAt(d, v.app.owner())); bad && seen.Created < seen.Desired {
 			return t, true
 		}
 	}
@@ -132,56 +135,4 @@ func (c *Cluster) events(ctx context.Context, ns, name string) ([]string, error)
 
 func eventTime(e *unstructured.Unstructured) string {
 	return orText(str(e.Object, "lastTimestamp"), orText(str(e.Object, "eventTime"), str(e.Object, "metadata", "creationTimestamp")))
-}
-
-// templateHash returns the pod-template-hash of a Deployment whose pods carry no
-// version, and remembers it for the generation.
-func (s *session) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
-	id := fmt.Sprintf("%s/%d", d.GetUID(), d.GetGeneration())
-	if h, ok := s.hashes[id]; ok {
-		return h, nil
-	}
-	h, err := s.cluster.templateHash(ctx, d)
-	if h != "" {
-		s.hashes[id] = h
-	}
-	return h, err
-}
-
-// templateHash finds the ReplicaSet with the same template, as the Deployment
-// controller does.
-func (c *Cluster) templateHash(ctx context.Context, d *unstructured.Unstructured) (string, error) {
-	sets, err := c.replicaSets(ctx, d)
-	if err != nil {
-		return "", err
-	}
-	want, _, _ := unstructured.NestedMap(d.Object, "spec", "template")
-	for _, rs := range sets {
-		have, _, _ := unstructured.NestedMap(rs.Object, "spec", "template")
-		unstructured.RemoveNestedField(have, "metadata", "labels", labelHash)
-		if len(differences(want, have)) == 0 {
-			return rs.GetLabels()[labelHash], nil
-		}
-	}
-	return "", nil
-}
-
-// replicaSets lists the ReplicaSets that a Deployment controls.
-func (c *Cluster) replicaSets(ctx context.Context, d *unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
-	at, err := c.at(ctx, Object{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: d.GetNamespace()})
-	if err != nil {
-		return nil, err
-	}
-	selector := metav1.LabelSelector{MatchLabels: stringMap(d.Object, "spec", "selector", "matchLabels")}
-	list, err := at.List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&selector)})
-	if err != nil {
-		return nil, objectError("list ReplicaSets of", objectOf(d), err)
-	}
-	var out []*unstructured.Unstructured
-	for i := range list.Items {
-		if owner := metav1.GetControllerOf(&list.Items[i]); owner != nil && owner.UID == d.GetUID() {
-			out = append(out, &list.Items[i])
-		}
-	}
-	return out, nil
 }

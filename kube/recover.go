@@ -35,7 +35,8 @@ type RecoverOptions struct {
 //
 // Finish fails with a *RolloutError if the new version does not become ready;
 // the baseline is restored then. It cannot write a Secret that the release had
-// not written yet, since no value is kept.
+// not written yet, since no value is kept, and it has no Judge: a release that
+// still has an analysis to pass goes back.
 //
 // Its error is ErrStale if the release has ended or another one has begun, and
 // a *RollbackError if the baseline cannot be restored. A nil opts is the zero

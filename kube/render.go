@@ -19,7 +19,7 @@ import (
 // what is applied before the workload, the workload, and what comes after it.
 type rendered struct {
 	before   []*unstructured.Unstructured // in order; the fronts among them without their selector
-	workload *unstructured.Unstructured   // the Deployment, its pods labelled with the version
+	workload *unstructured.Unstructured   // its pods labelled with the version
 	after    []*unstructured.Unstructured // in order
 	fronts   []front                      // the Services that lead to the workload
 	preview  *front                       // the one that leads to the version that is not live yet
@@ -39,11 +39,8 @@ type front struct {
 // render binds set into the manifests. It asks the cluster only for kinds that
 // are not built in.
 func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
-	objects, err := a.objects(ctx)
+	objects, _, err := a.bound(ctx, set)
 	if err != nil {
-		return nil, err
-	}
-	if err := bind(objects, set, a.Images); err != nil {
 		return nil, err
 	}
 	configs, err := a.versionConfigs(objects)
@@ -54,7 +51,10 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	last := slices.Index(kindOrder, "Ingress")
 	for _, u := range objects {
 		switch {
-		case objectOf(u).is("apps", "Deployment") && u.GetName() == a.Name && u.GetNamespace() == a.Namespace:
+		case a.isWorkload(u) && r.workload != nil:
+			return nil, &ManifestError{Source: "of app " + a.Name, Object: objectOf(u).String(), Err: fmt.Errorf(
+				"%w: the App's workload could be this or the %s of the same name; give one of them another", ErrInvalid, r.workload.GetKind())}
+		case a.isWorkload(u):
 			r.workload = u
 		case rank(u) >= last:
 			r.after = append(r.after, u)
@@ -64,7 +64,10 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	}
 	if r.workload == nil {
 		return nil, &ManifestError{Source: "of app " + a.Name, Err: fmt.Errorf(
-			"%w: there is no Deployment %q in namespace %q; App.Name must be its name", ErrInvalid, a.Name, a.Namespace)}
+			"%w: there is no Deployment, StatefulSet or DaemonSet %q in namespace %q; App.Name must be its name", ErrInvalid, a.Name, a.Namespace)}
+	}
+	if err := checkWorkload(r.workload); err != nil {
+		return nil, &ManifestError{Source: "of app " + a.Name, Object: objectOf(r.workload).String(), Err: err}
 	}
 	sortObjects(r.before)
 	sortObjects(r.after)

@@ -33,7 +33,7 @@ func (t *target) look(ctx context.Context) (*view, error) {
 	if t.s.routes != nil {
 		v.routes = snap[t.s.routes]
 	}
-	return v, v.group(ctx, snap[t.s.deployments], snap[t.s.pods])
+	return v, v.group(ctx, snap[t.s.workloads], snap[t.s.pods])
 }
 
 // divide splits the traffic by weight.
@@ -130,7 +130,7 @@ func (t *target) makeTrack(ctx context.Context, front *unstructured.Unstructured
 // prepareTrack makes the Service of a version that has just been created, so that
 // its addresses are known everywhere when the traffic comes.
 func (t *target) prepareTrack(ctx context.Context, version string) error {
-	if t.app.Router == nil || len(t.r.fronts) == 0 {
+	if t.app.Router == nil || len(t.r.fronts) == 0 || !t.h.splits() {
 		return nil
 	}
 	v, err := t.look(ctx)
@@ -148,6 +148,14 @@ func (t *target) prepareTrack(ctx context.Context, version string) error {
 	return t.makeTrack(ctx, svc, t.track(in.front, version), version)
 }
 
+// splits reports whether the release may split the traffic by weight. One by a
+// strategy that is not known here may.
+func (h *Handle) splits() bool {
+	s, err := strategy.Decode(h.Journal.Strategy)
+	needy, ok := s.(strategy.Needy)
+	return err != nil || !ok || needy.Needs().Weights
+}
+
 // unite sends all traffic through the front again.
 func (t *target) unite(ctx context.Context, a strategy.Action) error {
 	v, err := t.look(ctx)
@@ -163,7 +171,7 @@ func (t *target) unite(ctx context.Context, a strategy.Action) error {
 
 // copyVersion makes a copy of a version's Deployment run beside it.
 func (t *target) copyVersion(ctx context.Context, a strategy.Action) error {
-	list, err := t.deploymentsOf(ctx, a.Version)
+	list, err := t.workloadsOf(ctx, a.Version)
 	if err != nil {
 		return err
 	}
@@ -215,7 +223,7 @@ func (a App) tidyRouter(ctx context.Context, s *session, r *rendered) error {
 			}
 		}
 	}
-	for _, d := range snap[s.deployments] {
+	for _, d := range snap[s.workloads] {
 		copied := strings.HasSuffix(d.GetLabels()[LabelVersion], strategy.CopyOf(""))
 		if copied && d.GetLabels()[LabelApp] == a.Name && integerOr(1, d.Object, "spec", "replicas") == 0 {
 			if err := a.Cluster.remove(ctx, objectOf(d), d.GetUID()); err != nil {

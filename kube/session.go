@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,13 +17,15 @@ import (
 // calls of Poll: its hold on the shared watches and when it first saw evidence
 // of trouble. All of it can be had again; nothing in it must not be lost.
 type session struct {
-	cluster     *Cluster
-	key         string
-	deployments *cache
-	pods        *cache
-	services    *cache
-	slices      *cache
-	routes      *cache // what the App's Router writes; nil without one
+	cluster   *Cluster
+	key       string
+	kind      string // of the workload
+	workloads *cache
+	pods      *cache
+	services  *cache
+	slices    *cache
+	routes    *cache // what the App's Router writes; nil without one
+	events    *cache // about the workload; nil for a Deployment, whose status tells
 
 	mu       sync.Mutex
 	wrote    map[*cache]uint64    // the newest resourceVersion of our own writes
@@ -43,7 +46,7 @@ const linger = 5 * time.Second
 
 // session returns the release's session for one call, and makes it if this
 // process has none. The call ends with rest.
-func (c *Cluster) session(key, ns string) *session {
+func (c *Cluster) session(key string, workload Object) *session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.sessions[key]; s != nil {
@@ -56,14 +59,18 @@ func (c *Cluster) session(key, ns string) *session {
 	gvr := func(group, resource string) schema.GroupVersionResource {
 		return schema.GroupVersionResource{Group: group, Version: "v1", Resource: resource}
 	}
+	ns := workload.Namespace
 	s := &session{
-		cluster: c, key: key, calls: 1,
-		deployments: c.hold(gvr("apps", "deployments"), ns, selection{}),
-		pods:        c.hold(gvr("", "pods"), ns, selection{}),
-		services:    c.hold(gvr("", "services"), ns, selection{}),
-		slices:      c.hold(gvr("discovery.k8s.io", "endpointslices"), ns, selection{}),
-		wrote:       map[*cache]uint64{}, since: map[string]time.Time{},
+		cluster: c, key: key, calls: 1, kind: workload.Kind,
+		workloads: c.hold(gvr("apps", strings.ToLower(workload.Kind)+"s"), ns, selection{}),
+		pods:      c.hold(gvr("", "pods"), ns, selection{}),
+		services:  c.hold(gvr("", "services"), ns, selection{}),
+		slices:    c.hold(gvr("discovery.k8s.io", "endpointslices"), ns, selection{}),
+		wrote:     map[*cache]uint64{}, since: map[string]time.Time{},
 		evidence: map[string][]string{}, hashes: map[string]string{},
+	}
+	if s.kind != "Deployment" {
+		s.events = c.hold(gvr("", "events"), ns, selection{fields: eventsAbout(workload)})
 	}
 	c.sessions[key] = s
 	return s
@@ -128,9 +135,11 @@ func (c *Cluster) Close() {
 }
 
 func (s *session) caches() []*cache {
-	all := []*cache{s.deployments, s.pods, s.services, s.slices}
-	if s.routes != nil {
-		all = append(all, s.routes)
+	all := []*cache{s.workloads, s.pods, s.services, s.slices}
+	for _, k := range []*cache{s.routes, s.events} {
+		if k != nil {
+			all = append(all, k)
+		}
 	}
 	return all
 }
@@ -139,8 +148,8 @@ func (s *session) caches() []*cache {
 func (s *session) saw(u *unstructured.Unstructured) {
 	var k *cache
 	switch o := objectOf(u); {
-	case o.is("apps", "Deployment"):
-		k = s.deployments
+	case o.is("apps", s.kind):
+		k = s.workloads
 	case o.is("", "Service"):
 		k = s.services
 	case (o.Kind == "HTTPRoute" || o.Kind == "Ingress") && s.routes != nil:
@@ -153,7 +162,7 @@ func (s *session) saw(u *unstructured.Unstructured) {
 	s.wrote[k] = max(s.wrote[k], version(u.GetResourceVersion()))
 }
 
-// snapshot reads all four caches, none older than our own last write.
+// snapshot reads all caches, none older than our own last write.
 func (s *session) snapshot(ctx context.Context) (map[*cache][]*unstructured.Unstructured, string, error) {
 	const lag = 10 * time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, lag, fmt.Errorf("the watches have not caught up within %s", lag))
@@ -199,7 +208,7 @@ func (s *session) wait(ctx context.Context, cursor string) error {
 		alarm = t.C
 	}
 	for {
-		var changed [5]<-chan struct{} // those that are nil are never ready
+		var changed [6]<-chan struct{} // those that are nil are never ready
 		for i, k := range s.caches() {
 			_, changed[i] = k.wake()
 		}
@@ -216,6 +225,7 @@ func (s *session) wait(ctx context.Context, cursor string) error {
 		case <-changed[2]:
 		case <-changed[3]:
 		case <-changed[4]:
+		case <-changed[5]:
 		}
 	}
 }

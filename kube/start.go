@@ -74,10 +74,13 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
+	if err := a.checkKind(c, held, objectOf(r.workload)); err != nil {
+		return Handle{}, err
+	}
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
 		return Handle{}, err
 	}
-	session := a.Cluster.session(h.Key, a.Namespace)
+	session := a.Cluster.session(h.Key, h.Workload)
 	defer func() { session.rest(c.Err() != nil) }()
 	seen, err := (&target{app: a, s: session, r: r, h: &h}).Observe(c)
 	if err != nil {
@@ -267,7 +270,7 @@ func (a App) foreignSelector(o Object, live *unstructured.Unstructured) error {
 	return nil
 }
 
-// surveyWorkload does the same for the Deployment that the strategy writes.
+// surveyWorkload does the same for the workload that the strategy writes.
 func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending map[string]bool) error {
 	u := r.versioned()
 	if h.Native {
@@ -290,7 +293,11 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 		return nil
 	}
 	if fields := immutableFields(err); fields != nil {
-		return &ImmutableError{h.Workload, fields, "the workload is never recreated, its traffic would be lost: use strategy.RedBlack, which makes a Deployment for each version"}
+		advice := "the workload is never recreated, its traffic would be lost: "
+		if h.Workload.Kind == "Deployment" {
+			return &ImmutableError{h.Workload, fields, advice + "use strategy.RedBlack, which makes a Deployment for each version"}
+		}
+		return &ImmutableError{h.Workload, fields, advice + "release it under another name"}
 	}
 	if err != nil || live == nil {
 		return err
@@ -301,7 +308,7 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 	}
 	h.NativeVersion = str(live.Object, "spec", "template", "metadata", "labels", LabelVersion)
 	if h.NativeVersion == "" {
-		h.NativeVersion, err = a.Cluster.templateHash(ctx, live)
+		h.NativeVersion, err = a.Cluster.revisionOf(ctx, live)
 	}
 	return err
 }
@@ -325,11 +332,11 @@ func (a App) surveyPinned(h *Handle, live *unstructured.Unstructured) error {
 	return nil
 }
 
-// surveyAutoscalers finds Deployments whose replicas belong to an autoscaler.
+// surveyAutoscalers finds workloads whose replicas belong to an autoscaler.
 func (a App) surveyAutoscalers(ctx context.Context, h *Handle, r *rendered) error {
 	note := func(u *unstructured.Unstructured) {
 		name := str(u.Object, "spec", "scaleTargetRef", "name")
-		if str(u.Object, "spec", "scaleTargetRef", "kind") == "Deployment" && !h.autoscaled(name) {
+		if str(u.Object, "spec", "scaleTargetRef", "kind") == h.Workload.Kind && !h.autoscaled(name) {
 			h.Autoscalers = append(h.Autoscalers, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -20,9 +21,15 @@ type target struct {
 	fence uint64
 }
 
-// Can says what the target is capable of.
+// Can says what the target is capable of: versions side by side take a
+// Deployment.
 func (t *target) Can() strategy.Capabilities {
-	c := strategy.Capabilities{Native: true, Versions: true, Route: true, Preview: t.app.Preview != "", Judge: t.app.Judge != nil}
+	u := t.app.manifest()
+	c := strategy.Capabilities{Native: true, Surge: surges(u), Judge: t.app.Judge != nil}
+	if kind := u.GetKind(); kind == "StatefulSet" || kind == "DaemonSet" {
+		return c
+	}
+	c.Mixed, c.Versions, c.Route, c.Preview = true, true, true, t.app.Preview != ""
 	if t.app.Router != nil {
 		c.Weights, c.Copies = true, t.app.Router.copies()
 	}
@@ -41,15 +48,18 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 	if err != nil {
 		return strategy.Observation{}, err
 	}
-	if err := t.expelled(snap[t.s.deployments], snap[t.s.services]); err != nil {
+	if err := t.expelled(snap[t.s.workloads], snap[t.s.services]); err != nil {
 		return strategy.Observation{}, stage.Permanent(err)
 	}
 	t.s.due = time.Time{}
 	v := &view{target: t, now: at, services: snap[t.s.services], slices: snap[t.s.slices]}
+	if t.s.events != nil {
+		v.events = snap[t.s.events]
+	}
 	if t.s.routes != nil {
 		v.routes = snap[t.s.routes]
 	}
-	if err := v.group(ctx, snap[t.s.deployments], snap[t.s.pods]); err != nil {
+	if err := v.group(ctx, snap[t.s.workloads], snap[t.s.pods]); err != nil {
 		return strategy.Observation{}, err
 	}
 	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Preview: v.previewed(), Native: v.native()}
@@ -66,29 +76,34 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 // view is one reading of the caches, sorted by version.
 type view struct {
 	*target
-	now         time.Time
-	services    []*unstructured.Unstructured
-	slices      []*unstructured.Unstructured
-	routes      []*unstructured.Unstructured
-	ids         []string
-	deployments map[string][]*unstructured.Unstructured // by version; the versioned one first
-	pods        map[string][]*unstructured.Unstructured // by version
-	podVersion  map[string]string                       // version by pod name
-	controller  *unstructured.Unstructured              // the Deployment of the manifest's own name
-	running     string                                  // its version
+	now        time.Time
+	services   []*unstructured.Unstructured
+	slices     []*unstructured.Unstructured
+	routes     []*unstructured.Unstructured
+	events     []*unstructured.Unstructured
+	ids        []string
+	workloads  map[string][]*unstructured.Unstructured // by version; the versioned one first
+	pods       map[string][]*unstructured.Unstructured // by version
+	podVersion map[string]podIdentity                  // by pod name
+	controller *unstructured.Unstructured              // the workload of the manifest's own name
+	running    string                                  // its version
 }
 
-// group finds the App's Deployments and pods and their versions.
-func (v *view) group(ctx context.Context, deployments, pods []*unstructured.Unstructured) error {
-	v.deployments, v.pods, v.podVersion = map[string][]*unstructured.Unstructured{}, map[string][]*unstructured.Unstructured{}, map[string]string{}
+// podIdentity is the version of a pod, and which of those with its name it is: a
+// StatefulSet's have the same names again and again.
+type podIdentity struct{ version, uid string }
+
+// group finds the App's workloads and pods and their versions.
+func (v *view) group(ctx context.Context, workloads, pods []*unstructured.Unstructured) error {
+	v.workloads, v.pods, v.podVersion = map[string][]*unstructured.Unstructured{}, map[string][]*unstructured.Unstructured{}, map[string]podIdentity{}
 	var selectors []map[string]string
-	for _, d := range deployments {
+	for _, d := range workloads {
 		if d.GetName() != v.app.Name && d.GetLabels()[LabelApp] != v.app.Name {
 			continue
 		}
 		id := str(d.Object, "spec", "template", "metadata", "labels", LabelVersion)
 		if id == "" {
-			hash, err := v.s.templateHash(ctx, d)
+			hash, err := v.s.revisionOf(ctx, d)
 			if err != nil {
 				return err
 			}
@@ -97,9 +112,9 @@ func (v *view) group(ctx context.Context, deployments, pods []*unstructured.Unst
 		v.add(id)
 		if d.GetName() == v.app.Name {
 			v.controller, v.running = d, id
-			v.deployments[id] = append(v.deployments[id], d)
+			v.workloads[id] = append(v.workloads[id], d)
 		} else {
-			v.deployments[id] = append([]*unstructured.Unstructured{d}, v.deployments[id]...)
+			v.workloads[id] = append([]*unstructured.Unstructured{d}, v.workloads[id]...)
 		}
 		selectors = append(selectors, stringMap(d.Object, "spec", "selector", "matchLabels"))
 	}
@@ -108,7 +123,7 @@ func (v *view) group(ctx context.Context, deployments, pods []*unstructured.Unst
 			if id := podVersion(p); id != "" && subset(sel, p.GetLabels()) {
 				v.add(id)
 				v.pods[id] = append(v.pods[id], p)
-				v.podVersion[p.GetName()] = id
+				v.podVersion[p.GetName()] = podIdentity{id, string(p.GetUID())}
 				break
 			}
 		}
@@ -128,20 +143,21 @@ func (v *view) add(id string) {
 	v.ids = append(v.ids, id)
 }
 
-// podVersion is the version label of a pod, or the hash of its ReplicaSet for
-// pods that were not made by this package.
+// podVersion is the version label of a pod, or the hash of its ReplicaSet or its
+// revision for pods that were not made by this package.
 func podVersion(p *unstructured.Unstructured) string {
-	return orText(p.GetLabels()[LabelVersion], p.GetLabels()[labelHash])
+	labels := p.GetLabels()
+	return cmp.Or(labels[LabelVersion], labels[labelHash], labels[labelRevision])
 }
 
 // version counts the pods of one version.
 func (v *view) version(ctx context.Context, id string) (strategy.Version, error) {
 	out := strategy.Version{ID: id, Synced: true, Referenced: v.referenced(id)}
 	var minReady time.Duration
-	for _, d := range v.deployments[id] {
-		out.Desired += int(integerOr(1, d.Object, "spec", "replicas"))
+	for _, d := range v.workloads[id] {
+		out.Desired += desired(d)
 		out.Synced = out.Synced && observed(d)
-		out.Autoscaled = out.Autoscaled || v.h.autoscaled(d.GetName())
+		out.Autoscaled = out.Autoscaled || v.h.autoscaled(d.GetName()) || v.s.kind == "DaemonSet"
 		out.Stamp = later(out.Stamp, stampOf(d))
 		minReady = time.Duration(integer(d.Object, "spec", "minReadySeconds")) * time.Second
 		if text := d.GetAnnotations()[AnnotationDigests]; text != "" {
@@ -151,7 +167,7 @@ func (v *view) version(ctx context.Context, id string) (strategy.Version, error)
 	for _, p := range v.pods[id] {
 		v.count(&out, p, minReady)
 	}
-	if len(v.deployments[id]) == 0 {
+	if len(v.workloads[id]) == 0 {
 		// Pods that the controller is about to replace.
 		out.Desired = out.Created
 		out.Synced = v.controller == nil || observed(v.controller)
@@ -207,26 +223,6 @@ func (v *view) isFront(s *unstructured.Unstructured) bool {
 		}
 	}
 	return false
-}
-
-// native is the state of the Deployment that replaces pods by itself.
-func (v *view) native() *strategy.Native {
-	d := v.controller
-	if d == nil {
-		return &strategy.Native{}
-	}
-	paused := boolean(d.Object, "spec", "paused")
-	return &strategy.Native{
-		Version: v.running, Desired: int(integerOr(1, d.Object, "spec", "replicas")),
-		Synced: observed(d), Paused: paused, Autoscaled: v.h.autoscaled(d.GetName()), Stamp: stampOf(d),
-		Update: strategy.Update{
-			MaxSurge:         amount(d, "spec", "strategy", "rollingUpdate", "maxSurge"),
-			MaxUnavailable:   amount(d, "spec", "strategy", "rollingUpdate", "maxUnavailable"),
-			MinReady:         time.Duration(integer(d.Object, "spec", "minReadySeconds")) * time.Second,
-			ProgressDeadline: time.Duration(integer(d.Object, "spec", "progressDeadlineSeconds")) * time.Second,
-			Paused:           paused,
-		},
-	}
 }
 
 // amount reads a number of pods or a percentage.

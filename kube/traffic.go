@@ -103,6 +103,9 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 		family := str(s.Object, "addressType")
 		for _, e := range items(s.Object, "endpoints") {
 			name := orText(str(e, "targetRef", "name"), "address")
+			if uid := str(e, "targetRef", "uid"); uid != "" && v.podVersion[name].uid != uid {
+				name = uid // of a pod that is gone, though there may be another with its name
+			}
 			isReady, told, _ := unstructured.NestedBool(e, "conditions", "ready")
 			switch {
 			case boolean(e, "conditions", "terminating"):
@@ -119,11 +122,11 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 	for _, f := range families {
 		g := reach{}
 		for name, ok := range byFamily[f] {
-			g.add(v.podVersion[name], ok)
+			g.add(v.podVersion[name].version, ok)
 		}
 		if len(byFamily[f]) == 0 {
 			for name := range terminating[f] {
-				g.add(v.podVersion[name], false)
+				g.add(v.podVersion[name].version, false)
 			}
 		}
 		out = append(out, g)

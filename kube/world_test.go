@@ -86,6 +86,16 @@ func (w *world) picture() map[string]any {
 	for _, d := range deployments.Items {
 		note("Deployment", d.ObjectMeta, d.Spec)
 	}
+	stateful, err := c.AppsV1().StatefulSets("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, s := range stateful.Items {
+		note("StatefulSet", s.ObjectMeta, s.Spec)
+	}
+	daemons, err := c.AppsV1().DaemonSets("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, s := range daemons.Items {
+		note("DaemonSet", s.ObjectMeta, s.Spec)
+	}
 	services, err := c.CoreV1().Services("shop").List(ctx, metav1.ListOptions{})
 	require.NoError(w.t, err)
 	for _, s := range services.Items {

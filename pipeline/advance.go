@@ -35,10 +35,10 @@ func (m *machine) advance() bool {
 func (m *machine) tryStart(i int) bool {
 	in := m.v.insts[i]
 	if !m.r.admitted() {
-		if m.r.Halted == "" {
+		if m.r.Halted == "" || in.n.Always && m.r.begun() { // which waits for its turn, too
 			return false
 		}
-		m.end(i, StageCanceled, m.r.Halted) // nothing has begun, so nothing is to be cleaned up
+		m.end(i, StageCanceled, m.r.Halted)
 		return true
 	}
 	if why := m.v.halted(m.r, i); why != "" {
@@ -72,6 +72,17 @@ func (m *machine) tryStart(i int) bool {
 		m.start(i)
 	}
 	return true
+}
+
+// begun reports whether any stage has begun, so that there may be something to
+// clean up. Of what waits for its turn that is so after a restart or an import.
+func (r *record) begun() bool {
+	for i := range r.Stages {
+		if s := &r.Stages[i]; s.Attempt > 0 || len(s.History) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // skipUnreachable ends a stage of an item that will never begin, because its

@@ -94,8 +94,10 @@ func Add[O any](b *Builder, n Node) Ref[O] {
 		}
 	case n.Lock:
 		nd.Type, nd.Kind = TypeLock, "lock/v1"
+		nd.checkLock(b)
 	case n.Unlock:
 		nd.Type, nd.Kind = TypeUnlock, "unlock/v1"
+		nd.checkUnlock(b)
 	case n.Value:
 		nd.Type, nd.Kind = TypeValue, "value/v1"
 	case n.Wait > 0:
@@ -112,6 +114,29 @@ func Add[O any](b *Builder, n Node) Ref[O] {
 	}
 	nd.checkRetry(b)
 	return Ref[O]{&expr{kind: exprStage, scope: b.scope, stage: nd}}
+}
+
+// checkLock refuses a name that is known to be none.
+func (n *node) checkLock(b *Builder) {
+	if n.input != nil && n.input.kind == exprConst {
+		if _, err := lockName(n.input.value); err != nil {
+			b.failStage(n.ID, err.Error())
+		}
+	}
+}
+
+// checkUnlock refuses to give back twice what is held once. One of two stages with
+// conditions may be skipped.
+func (n *node) checkUnlock(b *Builder) {
+	if n.input == nil || n.input.kind != exprStage {
+		return
+	}
+	for _, o := range b.scope.nodes {
+		twice := o != n && o.Type == TypeUnlock && o.input != nil && o.input.kind == exprStage && o.input.stage == n.input.stage
+		if twice && (!o.Conditional || !n.Conditional) {
+			b.failStage(n.ID, fmt.Sprintf("stage %q gives back what stage %q has taken; it is held once, so one Unlock is enough", o.ID, n.input.stage.ID))
+		}
+	}
 }
 
 // checkRetry refuses a policy that would have no effect.

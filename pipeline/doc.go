@@ -73,7 +73,8 @@
 // counted in one document per name, changed by compare-and-set, and paused and
 // waiting executions count. A place is asked for after the execution's record says
 // so and given back before it says that it has, so a crash loses none; the place of
-// an execution that was deleted is given to the next within a minute. Whoever waits
+// an execution that was deleted is given to the next within a minute, or up to half
+// an hour if the next one was far back a while ago. Whoever waits
 // begins in the order of arrival, costs no goroutine and no write, and Snapshot.Queued
 // says where it stands. The priority of some over others is not supported.
 //

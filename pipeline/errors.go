@@ -56,11 +56,18 @@ type FailedError struct {
 	Reason    string
 	Stage     string // the stage that failed first, "" if none did
 	Detail    string // its evidence, of several lines
+	// Err is the error of that stage, if it happened in this process and the record
+	// has been in memory since; nil otherwise, as after a restart. Reason and Detail
+	// are always there.
+	Err error
 }
 
 func (e *FailedError) Error() string {
 	return fmt.Sprintf("execution %q %s: %s", e.Execution, e.Status, e.Reason)
 }
+
+// Unwrap returns Err, so that errors.As finds what the stage returned.
+func (e *FailedError) Unwrap() error { return e.Err }
 
 // panicError is a panic of user code, caught at the boundary of a stage.
 type panicError struct {
@@ -84,7 +91,7 @@ func protect(f func() (json.RawMessage, error)) (out json.RawMessage, err error)
 
 // failureOf makes the record of an error.
 func failureOf(err error) *Failure {
-	f := &Failure{Message: truncate(err.Error(), maxMessage)}
+	f := &Failure{Message: truncate(err.Error(), maxMessage), err: err}
 	var d interface{ Detail() string }
 	if errors.As(err, &d) {
 		f.Detail = tail(d.Detail(), MaxDetail)

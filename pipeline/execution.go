@@ -27,6 +27,7 @@ type execution struct {
 	fresh   bool      // just loaded: a changed program or the time may let it advance
 	locking []string  // tickets that are being asked for or given back
 	looked  time.Time // when queues were looked at
+	place   int       // in the queue that was looked at last
 	nudged  bool      // while a lock was being looked at
 	misses  int       // how often in a row it could not be loaded
 	dropped error     // why this engine no longer works on it
@@ -269,7 +270,7 @@ func (x *execution) settle() {
 	state := x.own()
 	due := r.due()
 	if r.isQueued() {
-		due = earlier(due, x.looked.Add(lookAtLocks))
+		due = earlier(due, x.looked.Add(x.lookEvery()))
 	}
 	if !due.IsZero() && state == working {
 		x.timer = time.AfterFunc(max(time.Until(due), 0), func() { x.post(input{kind: inTimer}) })

@@ -238,8 +238,13 @@ func (r *record) wants() (list []*lockRec) {
 }
 
 // lookAtLocks is how often an execution that is queued looks at the document by
-// itself, in case whoever should have told it died.
-const lookAtLocks = time.Minute
+// itself, in case whoever should have told it died. One at a place behind lookNear
+// does so less often, in proportion, down to once in lookFar times that.
+const (
+	lookAtLocks = time.Minute
+	lookNear    = 8
+	lookFar     = 30
+)
 
 func (r *record) isQueued() bool {
 	return slices.ContainsFunc(r.Locks, func(l lockRec) bool { return l.State == lockQueued })

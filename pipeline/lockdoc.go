@@ -112,8 +112,35 @@ func (d *lockDoc) held() int {
 	return n
 }
 
-// grant admits those whose turn it is and returns their executions.
-func (d *lockDoc) grant() (granted []string) {
+// holders lists the executions that are admitted.
+func (d *lockDoc) holders() []string {
+	return d.admittedSince(nil)
+}
+
+// heldTickets are the ids of the tickets that are held.
+func (d *lockDoc) heldTickets() map[string]bool {
+	held := map[string]bool{}
+	for _, t := range d.Tickets {
+		if t.Held {
+			held[t.ID] = true
+		}
+	}
+	return held
+}
+
+// admittedSince lists the executions of the tickets that are held and were not.
+func (d *lockDoc) admittedSince(before map[string]bool) []string {
+	ids := []string{}
+	for _, t := range d.Tickets {
+		if t.Held && !before[t.ID] {
+			ids = append(ids, t.Execution)
+		}
+	}
+	return ids
+}
+
+// grant admits those whose turn it is.
+func (d *lockDoc) grant() {
 	held := d.held()
 	for k := range d.Tickets {
 		t := &d.Tickets[k]
@@ -125,17 +152,17 @@ func (d *lockDoc) grant() (granted []string) {
 		}
 		t.Held = true
 		held++
-		granted = append(granted, t.Execution)
 	}
-	return granted
 }
 
-// release removes tickets and returns the executions that are admitted thereby.
-func (d *lockDoc) release(gone func(ticket) bool) (granted []string, changed bool) {
+// release removes tickets, and admits those whose turn it is then. It reports
+// whether there were any.
+func (d *lockDoc) release(gone func(ticket) bool) bool {
 	n := len(d.Tickets)
 	d.Tickets = slices.DeleteFunc(d.Tickets, gone)
 	if len(d.Tickets) == n {
-		return nil, false
+		return false
 	}
-	return d.grant(), true
+	d.grant()
+	return true
 }

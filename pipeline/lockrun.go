@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
 
 // workLocks has places asked for and given back as the record wants.
 func (x *execution) workLocks() {
-	look := time.Since(x.looked) >= lookAtLocks
+	look := time.Since(x.looked) >= x.lookEvery()
 	for _, l := range x.m.r.wants() {
 		if slices.Contains(x.locking, l.Ticket) || l.State == lockQueued && !look {
 			continue
@@ -31,6 +32,13 @@ func (x *execution) workLocks() {
 	}
 }
 
+// lookEvery is how long this execution waits between two looks at the queues that
+// it is in. Far behind there is no hurry: the looks of all of them together would
+// cost what the square of their number costs.
+func (x *execution) lookEvery() time.Duration {
+	return lookAtLocks * time.Duration(min(max(1, x.place/lookNear), lookFar))
+}
+
 // takeLock notes that a lock has been looked at, or is to be looked at again.
 func (x *execution) takeLock(in *input) {
 	switch in.kind {
@@ -38,6 +46,7 @@ func (x *execution) takeLock(in *input) {
 		x.looked, x.nudged = time.Time{}, len(x.locking) > 0
 	case inLock:
 		x.locking = slices.DeleteFunc(x.locking, func(t string) bool { return t == in.name })
+		x.place = in.lock.place
 		if x.nudged { // what was read may be older than what the nudge was for
 			x.looked, x.nudged = time.Time{}, false
 		}
@@ -92,9 +101,11 @@ func (e *Embedded) askFor(ctx context.Context, id string, l *lockRec) (lockAnswe
 		if err != nil {
 			return lockAnswer{}, err
 		}
-		granted, purged, err := e.purge(ctx, d, l.Ticket)
-		if err != nil {
-			return lockAnswer{}, err
+		before, purged := d.heldTickets(), false
+		if !before[l.Ticket] {
+			if purged, err = e.purge(ctx, d, nil); err != nil {
+				return lockAnswer{}, err
+			}
 		}
 		if d.acquire(id, l) || purged {
 			err := e.putLock(ctx, d, version)
@@ -105,7 +116,7 @@ func (e *Embedded) askFor(ctx context.Context, id string, l *lockRec) (lockAnswe
 				return lockAnswer{}, err
 			}
 		}
-		e.tell(ctx, granted, id)
+		e.tell(ctx, d.admittedSince(before), id)
 		e.supersede(ctx, d, id)
 		a := lockAnswer{placing: d.placing(l.Ticket)}
 		if a.state == lockWanted {
@@ -125,29 +136,25 @@ func (e *Embedded) giveBack(ctx context.Context, l *lockRec) (lockAnswer, error)
 		if err != nil {
 			return lockAnswer{}, err
 		}
-		granted, changed := d.release(func(t ticket) bool { return t.ID == l.Ticket })
-		if !changed {
-			granted = d.holders()
-		} else if err := e.putLock(ctx, d, version); errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
-			continue
-		} else if err != nil {
-			return lockAnswer{}, err
+		before := d.heldTickets()
+		granted := d.holders()
+		if d.release(func(t ticket) bool { return t.ID == l.Ticket }) {
+			if _, err := e.purge(ctx, d, before); err != nil {
+				return lockAnswer{}, err
+			}
+			err := e.putLock(ctx, d, version)
+			if errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
+				continue
+			}
+			if err != nil {
+				return lockAnswer{}, err
+			}
+			granted = d.admittedSince(before)
 		}
 		e.tell(ctx, granted, "")
 		return lockAnswer{gone: true}, nil
 	}
 	return lockAnswer{}, ctx.Err()
-}
-
-// holders lists the executions that are admitted.
-func (d *lockDoc) holders() []string {
-	ids := []string{}
-	for _, t := range d.Tickets {
-		if t.Held {
-			ids = append(ids, t.Execution)
-		}
-	}
-	return ids
 }
 
 // tell lets executions look at their locks.
@@ -169,34 +176,47 @@ func (e *Embedded) tell(ctx context.Context, ids []string, but string) {
 	}
 }
 
-// purge removes tickets before the given one, or all if it is not there, whose
-// executions no longer know them: they were deleted, or have ended. An execution's
-// record names a ticket before it is written here, and until it is removed.
-func (e *Embedded) purge(ctx context.Context, d *lockDoc, id string) (granted []string, changed bool, err error) {
-	end := d.find(id)
-	if end < 0 {
-		end = len(d.Tickets)
-	} else if d.Tickets[end].Held {
-		return nil, false, nil
+// purge removes tickets whose executions no longer know them: they were deleted, or
+// have ended. An execution's record names a ticket before it is written here, and
+// until it is removed. It looks at those that are in the way, but not at those of
+// which it is known: the ones that are held, and those that come to be held thereby.
+func (e *Embedded) purge(ctx context.Context, d *lockDoc, known map[string]bool) (changed bool, err error) {
+	seen := maps.Clone(known)
+	if seen == nil {
+		seen = map[string]bool{}
 	}
-	stale := map[string]bool{}
-	for _, t := range d.Tickets[:end] {
-		item, err := e.store.Get(ctx, execPrefix+t.Execution)
-		if errors.Is(err, ErrNotFound) {
-			stale[t.ID] = true
-			continue
+	for again := true; again; {
+		stale := map[string]bool{}
+		for _, t := range d.Tickets {
+			if !t.Held && t.By == "" || seen[t.ID] {
+				continue
+			}
+			ok, err := e.knowsTicket(ctx, t)
+			if err != nil {
+				return false, fmt.Errorf("%s: execution %q: %w", d.Name, t.Execution, err)
+			}
+			seen[t.ID], stale[t.ID] = true, !ok
 		}
-		if err != nil {
-			return nil, false, fmt.Errorf("%s: execution %q: %w", d.Name, t.Execution, err)
-		}
-		var r struct{ Locks []struct{ Ticket string } }
-		if err := json.Unmarshal(item.Value, &r); err != nil {
-			continue
-		}
-		stale[t.ID] = !slices.ContainsFunc(r.Locks, func(l struct{ Ticket string }) bool { return l.Ticket == t.ID })
+		again = d.release(func(t ticket) bool { return stale[t.ID] })
+		changed = changed || again
 	}
-	granted, changed = d.release(func(t ticket) bool { return stale[t.ID] })
-	return granted, changed, nil
+	return changed, nil
+}
+
+// knowsTicket reports whether the ticket's execution still names it.
+func (e *Embedded) knowsTicket(ctx context.Context, t ticket) (bool, error) {
+	item, err := e.store.Get(ctx, execPrefix+t.Execution)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var r struct{ Locks []struct{ Ticket string } }
+	if err := json.Unmarshal(item.Value, &r); err != nil {
+		return true, nil // nobody knows
+	}
+	return slices.ContainsFunc(r.Locks, func(l struct{ Ticket string }) bool { return l.Ticket == t.ID }), nil
 }
 
 // supersede cancels what this execution supersedes. It is done again whenever the
@@ -235,7 +255,7 @@ func (e *Embedded) refused(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := e.purge(ctx, d, l.Ticket); err != nil {
+	if _, err := e.purge(ctx, d, nil); err != nil {
 		return err
 	}
 	mine := slices.ContainsFunc(d.Tickets, func(t ticket) bool { return t.Execution == r.ID })

@@ -23,7 +23,7 @@ type Override struct {
 func (m *machine) override(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 {
-		return m.refuse(sig, ErrInvalid, "it has no such stage")
+		return m.noStage(sig, "stage", func(int) bool { return true })
 	}
 	if why, class := m.mayOverride(i, sig); why != "" {
 		return m.refuse(sig, class, "%s", why)

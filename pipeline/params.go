@@ -1,11 +1,8 @@
 package pipeline
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"regexp"
 	"slices"
@@ -31,28 +28,6 @@ type FieldError struct {
 }
 
 func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Problem) }
-
-// decodeStrict decodes an input and refuses fields that the type does not have.
-func decodeStrict[I any](raw []byte) (I, error) {
-	var v I
-	if p, ok := any(&v).(*string); ok {
-		if *p, ok = plainText(raw); ok {
-			return v, nil
-		}
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	err := d.Decode(&v)
-	if err == nil {
-		if _, extra := d.Token(); extra != io.EOF {
-			err = errors.New("more than one JSON value")
-		}
-	}
-	if err != nil {
-		return v, &ParameterError{Problems: []error{err}}
-	}
-	return v, nil
-}
 
 // validateParams checks a struct's fields, and those of the structs in it,
 // against their tags:

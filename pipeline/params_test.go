@@ -45,11 +45,16 @@ func TestParameters(t *testing.T) {
 			`commit: "ABCDEF1" does not match`, `env: "dev" is not one of test,prod`, "replicas: 11 is more than its max", "note: 8 is more", "hosts: 1 is less"},
 		`{"region":"eu","commit":"xabcdef1x","replicas":1,"target":{"zone":"a"}}`:            {"does not match"},
 		`{"region":"eu","commit":"abcdef1","env":"prod","replicas":1,"target":{"zone":"a"}}`: {"prod needs two replicas"},
-		`{"region":"eu","commit":"abcdef1","replicas":1,"target":{"zone":"a"},"typo":1}`:     {`unknown field "typo"`},
-		`{"region":"eu","commit":7}`: {"commit"},
-		`{"region":"eu"} {}`:         {"more than one JSON value"},
-		``:                           {"EOF"},
-		`{"region":"eu","commit":"a`: {"unexpected EOF"},
+		`{"region":"eu","commit":"abcdef1","replicas":1,"target":{"zone":"a"},"typo":1}`:     {`typo: unknown field; there are region, commit, env, replicas, note, hosts, target, fraction`},
+		`{"region":"eu","commit":"abcdef1","replicas":1,"target":{"zone":"a","typo":1}}`:     {`typo: unknown field`},
+		`{"region":"eu","commit":7}`: {"commit: a JSON number; give a JSON string"},
+		`{"replicas":1.5}`:           {"replicas: a JSON number 1.5; give a whole number (int)"},
+		`{"target":[]}`:              {"target: a JSON array; give a JSON object with zone"},
+		`[]`:                         {"a JSON array; give a JSON object with region, commit, env"},
+		`{"region":"eu"} {}`:         {"more than one JSON value; give one"},
+		``:                           {"parameters: there are none; give a JSON object with region, commit, env"},
+		`{"region":"eu","commit":"a`: {"ends too early, after 26 bytes; give a JSON object with region"},
+		`region=eu`:                  {"no JSON at byte 1: ", "give a JSON object with region"},
 	} {
 		e := pipeline.New(pipeline.NewMemory(), pipeline.Options{})
 		err := e.Start(t.Context(), p, "x", []byte(input), pipeline.StartOptions{})

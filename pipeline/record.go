@@ -24,6 +24,8 @@ const (
 	Canceled  Status = "canceled"
 )
 
+var statuses = []Status{Running, Paused, Succeeded, Failed, Canceled}
+
 // Final reports whether the execution has ended.
 func (s Status) Final() bool { return s == Succeeded || s == Failed || s == Canceled }
 
@@ -166,6 +168,8 @@ type Failure struct {
 	Detail    string `json:"detail,omitempty"` // evidence of several lines: the tail of a log, events
 	Permanent bool   `json:"permanent,omitempty"`
 	Timeout   bool   `json:"timeout,omitempty"`
+
+	err error // itself, in the process where it happened
 }
 
 // Past is an earlier generation of a stage.

@@ -13,7 +13,7 @@ func (m *machine) restart(sig *Signal) (bool, error) {
 	}
 	i := m.r.find(sig.Stage)
 	if i < 0 {
-		return m.refuse(sig, ErrInvalid, "it has no such stage")
+		return m.noStage(sig, "stage", func(int) bool { return true })
 	}
 	if !m.r.Stages[i].Status.Final() {
 		return m.refuse(sig, ErrInvalid, "the stage has not ended")

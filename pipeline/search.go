@@ -57,7 +57,8 @@ type Page struct {
 // Records that cannot be read are found, as parked, by a Query that names neither
 // pipeline nor status, labels nor times.
 //
-// Errors: ErrInvalid for an After that is no Page.Next, or the store's.
+// Errors: ErrInvalid for an After that is no Page.Next or a Status that there is
+// not, or the store's.
 func (e *Embedded) Search(ctx context.Context, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = 100
@@ -66,6 +67,11 @@ func (e *Embedded) Search(ctx context.Context, q Query) (Page, error) {
 		q.Scan = 10_000
 	}
 	var p Page
+	for _, s := range q.Status {
+		if !slices.Contains(statuses, s) {
+			return p, fmt.Errorf("search: there is no status %q; want %s: %w", s, list(statuses), ErrInvalid)
+		}
+	}
 	prefix, after := execPrefix, ""
 	if q.After != "" {
 		prefix, after = q.After[:min(2, len(q.After))], q.After
@@ -101,6 +107,22 @@ func (e *Embedded) Search(ctx context.Context, q Query) (Page, error) {
 			return p, nil
 		}
 	}
+}
+
+// list joins values for people, as in "a, b or c".
+func list[T ~string](all []T) string {
+	var b strings.Builder
+	for i, v := range all {
+		switch {
+		case i == 0:
+		case i == len(all)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(v))
+	}
+	return b.String()
 }
 
 // match reports whether the query wants a stored record.

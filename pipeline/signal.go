@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -67,7 +68,7 @@ type SignalError struct {
 	Execution string
 	Signal    Signal
 	Problem   string
-	Err       error // ErrFinished, ErrForbidden or ErrInvalid
+	Err       error // ErrFinished, ErrForbidden, ErrInvalid or ErrParked, or what Options.Authorize returned
 }
 
 func (e *SignalError) Error() string {
@@ -95,6 +96,27 @@ func (s *Signal) checkText(execution string) error {
 
 func (m *machine) refuse(s *Signal, class error, format string, args ...any) (bool, error) {
 	return false, &SignalError{Execution: m.r.ID, Signal: *s, Problem: fmt.Sprintf(format, args...), Err: class}
+}
+
+// maxNames is how many names an error lists.
+const maxNames = 20
+
+// noStage refuses a signal about a stage that the execution has not, and says
+// which ones of its kind it has.
+func (m *machine) noStage(s *Signal, what string, is func(i int) bool) (bool, error) {
+	var names []string
+	for i := range m.r.Stages {
+		if is(i) {
+			names = append(names, m.r.Stages[i].ID)
+		}
+	}
+	switch more := len(names) - maxNames; {
+	case len(names) == 0:
+		return m.refuse(s, ErrInvalid, "it has no %s", what)
+	case more > 0:
+		names = append(names[:maxNames], fmt.Sprintf("and %d more", more))
+	}
+	return m.refuse(s, ErrInvalid, "it has no such %s; it has %s", what, strings.Join(names, ", "))
 }
 
 // signal takes a signal into the record.
@@ -169,7 +191,7 @@ func (c *cancelRec) why() string {
 func (m *machine) vote(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 || m.v.insts[i].n.Gate == nil {
-		return m.refuse(sig, ErrInvalid, "it has no such gate")
+		return m.noStage(sig, "gate", func(k int) bool { return m.v.insts[k].n.Gate != nil })
 	}
 	s, g := &m.r.Stages[i], m.v.insts[i].n.Gate
 	switch {

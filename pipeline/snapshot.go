@@ -81,14 +81,14 @@ func (s Snapshot) Err() error {
 		}
 		named := strings.HasPrefix(s.Reason, fmt.Sprintf("stage %q failed: ", st.ID))
 		if e.Stage == "" || named || st.Ended.Before(first.Ended) {
-			e.Stage, e.Detail, first = st.ID, st.Failure.Detail, st
+			e.Stage, e.Detail, e.Err, first = st.ID, st.Failure.Detail, st.Failure.err, st
 		}
 		if named {
 			break
 		}
 	}
 	for st, ok := s.culprit(first.ID); ok; st, ok = s.culprit(st.ID) {
-		e.Stage, e.Detail = st.ID, st.Failure.Detail
+		e.Stage, e.Detail, e.Err = st.ID, st.Failure.Detail, st.Failure.err
 	}
 	return e
 }
@@ -196,7 +196,7 @@ func (e *Embedded) Signal(ctx context.Context, id string, s Signal) error {
 			return err
 		}
 		if err := e.o.Authorize(ctx, now, s); err != nil {
-			return fmt.Errorf("execution %q: %s by %q: %w", id, s.Kind, s.Actor, err)
+			return &SignalError{Execution: id, Signal: s, Problem: err.Error(), Err: err}
 		}
 	}
 	for try := 1; ; try++ {

@@ -71,7 +71,8 @@ func (r *Run[O]) Watch(ctx context.Context) iter.Seq2[Event, error] {
 // Wait waits until the execution has ended and returns its output. The error is
 // a *FailedError if it failed or was cancelled, ErrNoOutput if it succeeded
 // without an output, ErrParked if this program cannot go on with it, ErrInvalid
-// if it is another pipeline's, ErrNotFound if there is none, or ctx's.
+// if it is another pipeline's, ErrNotFound if there is none, ctx's, or the store's
+// if that is in trouble at the first look or for more than a minute later.
 //
 // Somebody must work on the execution: Wait waits for ever if no engine runs.
 func (r *Run[O]) Wait(ctx context.Context) (O, error) {

@@ -22,17 +22,20 @@ type sight struct {
 // those that do not renew theirs, and looks at all executions now and then.
 func (e *Embedded) supervise(ctx context.Context, w *worker, look <-chan struct{}) {
 	seen := map[string]sight{}
+	var gone []string   // from whom not everything may have been taken over yet
 	var swept time.Time // when the newest complete sweep began
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
-		gone, next := e.observeLeases(ctx, w, seen)
+		fenced, next := e.observeLeases(ctx, w, seen)
+		gone = append(gone, fenced...)
 		if len(gone) > 0 || swept.IsZero() || time.Since(swept) > pause {
 			begun := time.Now()
 			if err := e.sweep(ctx, w); err != nil {
-				next = min(next, time.Second)
+				next = min(next, w.ttl/10, time.Second)
 			} else {
 				swept, pause = begun, max(4*w.ttl, 20*time.Since(begun))
 				e.clearUp(ctx, gone)
+				gone = nil
 			}
 		}
 		select {
@@ -147,8 +150,14 @@ func (e *Embedded) sweep(ctx context.Context, w *worker) error {
 			return ctx.Err()
 		}
 	}
+	if !w.trusted() { // then it has taken nothing
+		return errUntrusted
+	}
 	return nil
 }
+
+// errUntrusted says that a worker must renew its lease before it takes anything.
+var errUntrusted = errors.New("the lease of this worker is late")
 
 // sift decides about one execution that a sweep has found.
 func (e *Embedded) sift(ctx context.Context, w *worker, item Item, dead map[string]bool, slots chan struct{}) error {

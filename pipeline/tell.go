@@ -30,7 +30,7 @@ type HearWork interface {
 func (m *machine) tell(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 {
-		return m.refuse(sig, ErrInvalid, "it has no such stage")
+		return m.noStage(sig, "stage", func(int) bool { return true })
 	}
 	s := &m.r.Stages[i]
 	w, ok := m.v.insts[i].n.work.(HearWork)

@@ -105,17 +105,41 @@ func (e *Embedded) await(ctx context.Context, id string) (*record, error) {
 	return nil, ctx.Err()
 }
 
+// watchPatience is how long the store may be in trouble before those who have seen
+// an execution are told.
+const watchPatience = time.Minute
+
+// passes reports whether an error may be trouble that passes.
+func passes(ctx context.Context, err error) bool {
+	for _, lasting := range []error{ErrNotFound, ErrCorrupt, ErrParked, ErrInvalid} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
 // follow yields the record whenever w has been woken, and an error or the final
-// record at last. show, which may stop it, is told of progress.
+// record at last. show, which may stop it, is told of progress. Once it has seen the
+// execution, it bears with trouble of the store for watchPatience.
 func (e *Embedded) follow(ctx context.Context, id string, w *watcher, show func(Event) bool) iter.Seq2[*record, error] {
 	return func(yield func(*record, error) bool) {
 		x := e.open(id)
 		x.watch(w)
 		defer func() { x.unwatch(w); e.close(x) }()
+		var seen time.Time
 		for {
 			r, err := e.current(ctx, x)
 			if err == nil {
+				seen = time.Now()
 				err = x.parking()
+			}
+			if err != nil && passes(ctx, err) && !seen.IsZero() && time.Since(seen) < watchPatience {
+				select {
+				case <-time.After(lookAgain):
+				case <-ctx.Done():
+				}
+				continue
 			}
 			if err != nil {
 				yield(nil, err)

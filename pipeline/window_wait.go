@@ -38,7 +38,7 @@ func (m *machine) opens(i int) bool {
 func (m *machine) beginNow(sig *Signal) (bool, error) {
 	i := m.r.find(sig.Stage)
 	if i < 0 || m.v.insts[i].n.open == nil {
-		return m.refuse(sig, ErrInvalid, "it has no such stage with a window")
+		return m.noStage(sig, "stage with a window", func(k int) bool { return m.v.insts[k].n.open != nil })
 	}
 	s := &m.r.Stages[i]
 	switch {

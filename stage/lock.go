@@ -13,6 +13,9 @@ import "github.com/gennaker/gennaker/pipeline"
 //	ok := stage.Verify(b, "verify", check, rel)
 //	stage.Unlock(b, "unlock", prod, stage.After(ok))
 //
+// A Window belongs to the Lock, see Window. A name that is known to be none, and a
+// second Unlock of one Lock when either has no If, are mistakes of the definition.
+//
 // A restart of a stage takes the mutexes again that were held around it. Pipelines
 // that take several must take them in the same order, or they wait for each other
 // for ever; a Deadline ends the wait.

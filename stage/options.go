@@ -58,6 +58,10 @@ func Tolerance(d time.Duration) Option { return func(o *pipeline.StageOptions) {
 
 // Window lets the stage begin only when w is open. Until then it waits, and its
 // Deadline does not run. A stage that has begun is not interrupted.
+//
+// Give it to the stage that takes the mutex: what waits for a window behind a Lock
+// holds the mutex meanwhile, and through a freeze keeps everybody else from it. If
+// nothing may begin late after a long queue either, give it to both.
 func Window(w pipeline.Window) Option {
 	return func(o *pipeline.StageOptions) { o.Window = w }
 }

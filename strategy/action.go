@@ -28,6 +28,10 @@ const (
 	// Update and with Replicas pods; zero leaves the number alone, or is one pod
 	// if there is no workload yet, which it creates.
 	OpUpdate Op = "update"
+	// OpEvict removes the pods of Version that are not ready, so that a native
+	// controller that is InPlace can make others in their place. Version is not the
+	// one that the controller is asked to run.
+	OpEvict Op = "evict"
 )
 
 // Action is one write to a Target.
@@ -51,7 +55,10 @@ type Update struct {
 	MaxUnavailable   Amount        `json:"maxUnavailable,omitzero"`
 	MinReady         time.Duration `json:"minReady,omitempty"`         // a pod counts as available after it
 	ProgressDeadline time.Duration `json:"progressDeadline,omitempty"` // the controller reports a problem after it; zero leaves it alone
-	Paused           bool          `json:"paused,omitempty"`           // stop where you are
+	Paused           bool          `json:"paused,omitempty"`           // stop where you are, or at Upto
+	// Upto is how many pods a native controller that is Exact updates while it is
+	// paused. Others ignore it.
+	Upto int `json:"upto,omitempty"`
 }
 
 // Stamp says which rollout wrote an object and at which step. A Target keeps it
@@ -90,12 +97,17 @@ func (a Action) String() string {
 		return fmt.Sprintf("route %s to %s", front, routeText(a.Route))
 	case OpUpdate:
 		if a.Update != nil && a.Update.Paused {
+			if a.Update.Upto > 0 {
+				return fmt.Sprintf("update %d pods to %s", a.Update.Upto, a.Version)
+			}
 			return fmt.Sprintf("pause the update to %s", a.Version)
 		}
 		if a.Replicas == 0 {
 			return fmt.Sprintf("update to %s", a.Version)
 		}
 		return fmt.Sprintf("update to %s with %d pods", a.Version, a.Replicas)
+	case OpEvict:
+		return fmt.Sprintf("remove the pods of %s that are not ready", a.Version)
 	default:
 		return string(a.Op)
 	}
@@ -122,6 +134,8 @@ func (a Action) slot() string {
 		return "pods/" + a.subject()
 	case OpRoute:
 		return "route/" + a.Front
+	case OpEvict:
+		return "evict/" + a.Version
 	default:
 		return "native"
 	}
@@ -140,7 +154,10 @@ func (o Observation) Satisfies(a Action) bool {
 	case OpUpdate:
 		n := o.Native
 		return n != nil && n.Version == a.Version && (a.Replicas == 0 || n.Desired == a.Replicas) &&
-			(a.Update == nil || n.Paused == a.Update.Paused)
+			(a.Update == nil || n.Paused == a.Update.Paused && (!n.Exact || !n.Paused || n.Update.Upto == a.Update.Upto))
+	case OpEvict:
+		v, _ := o.Version(a.Version)
+		return v.Created == v.Ready
 	default:
 		return false
 	}
@@ -159,6 +176,8 @@ func (o Observation) inverse(a Action) Action {
 			inv.Route = f.Written
 		}
 		return inv
+	case OpEvict:
+		return a // whoever made the pods makes others
 	default:
 		if o.Native == nil || o.Native.Version == "" {
 			return Action{Op: OpScale, Version: a.Version}

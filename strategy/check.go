@@ -58,6 +58,11 @@ func Check(o Observation, a Action, l Limits) error {
 		return checkPods(o, a, l)
 	case OpUpdate:
 		return checkUpdate(o, a, l)
+	case OpEvict:
+		if o.Native == nil || o.Native.Version == a.Version || a.Version == "" || a.Version == AnyVersion {
+			return &Violation{RuleMalformed, a, "the controller is asked to run this version, or there is none"}
+		}
+		return nil // pods that are not ready carry no traffic
 	default:
 		return &Violation{RuleMalformed, a, "unknown operation"}
 	}

@@ -23,11 +23,16 @@
 //		if st.Done { return j.Err() }
 //	}
 //
+// Where the platform has a controller that replaces pods by itself (Native), as
+// Rolling needs it, the Target says in each observation what that can do: whether
+// it runs spare pods, whether it stops exactly where it is told.
+//
 // A Judge is the seam to analysis: a Canary asks it, measurement by measurement,
 // how the new version does, and only Judgement Pass lets it go on. Whatever else
 // comes back (a failure, an answer that decides nothing, no data, a measurement
 // that was cut short) is a verdict of its own with a limit and a consequence of
-// its own. The arithmetic of pods is in Fenceposts, SplitPods and RoutedPods.
+// its own. Probe is a Judge that asks the data plane itself which version answers.
+// The arithmetic of pods is in Fenceposts, SplitPods and RoutedPods.
 //
 // An Effect of package stage does exactly this with its handle; Driver.Run does
 // it for programs without an engine.

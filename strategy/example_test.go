@@ -104,3 +104,12 @@ func ExampleJournal_Signal() {
 	// Output:
 	// abort by ada: wrong ticket <nil>
 }
+
+// A probe that finds a hundredth of stray requests with 99% makes 459 of them.
+func ExampleProbe() {
+	s := strategy.RedBlack{After: &strategy.Analysis{Name: "data plane"}, KeepOld: time.Hour}
+	probe := strategy.Probe{URL: "https://shop.example.com/healthz", Header: "X-Version"}
+	judge := strategy.Judges{"data plane": probe}
+	fmt.Println(s.Validate(), probe.Validate(), len(judge), probe.Requests())
+	// Output: <nil> <nil> 1 459
+}

@@ -14,9 +14,9 @@ const lagLimit = time.Minute
 // nothing may be concluded. The stamp of another rollout that stays means that
 // the target was taken over: then this one lets go of it.
 func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
-	lag, foreign := "", ""
+	lag, foreign := "", "" // pods that are gone carry no stamp
 	for slot, w := range j.Writes {
-		if w.Known == 0 || !seen.Stamped {
+		if w.Known == 0 || !seen.Stamped || w.Action.Op == OpEvict {
 			continue
 		}
 		switch stamp := seen.stamp(w.Action); {

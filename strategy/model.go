@@ -37,7 +37,7 @@ func newModel(s Strategy, r Release, scene Scene) *model {
 		n = max(1, r.Replicas)
 	}
 	if need.Native {
-		m.native = &Native{Synced: true}
+		m.native = &Native{Synced: true, InPlace: scene.InPlace, Exact: scene.InPlace}
 		m.route = To(AnyVersion)
 	}
 	if scene.Live != "" {
@@ -166,11 +166,15 @@ func (m *model) remove(version string, n int) {
 
 // roll replaces pods within surge and unavailable.
 func (m *model) roll() {
-	if m.native == nil || m.native.Version == "" || m.native.Paused {
+	n := m.native
+	if n == nil || n.Version == "" || n.Paused && !n.Exact {
 		return
 	}
-	n := m.native
-	surge, missing := n.Update.MaxSurge.Ceil(n.Desired), n.Update.MaxUnavailable.Floor(n.Desired)
+	surge, missing := n.Update.MaxSurge.Ceil(n.Desired), n.missing(n.Update.MaxUnavailable, n.Desired)
+	kept := 0 // old pods that the pause leaves alone
+	if n.Paused {
+		kept = max(0, n.Desired-n.Update.Upto)
+	}
 	for {
 		mine, _ := m.count(n.Version)
 		ready := 0
@@ -178,12 +182,12 @@ func (m *model) roll() {
 			_, r := m.count(v)
 			ready += r
 		}
-		up := max(0, min(n.Desired-mine, n.Desired+surge-m.total()))
+		up := max(0, min(n.Desired-mine-kept, n.Desired+surge-m.total()))
 		m.create(n.Version, up, m.now.Add(m.startup))
 		down := 0
 		if m.live != n.Version {
 			old, _ := m.count(m.live)
-			down = max(0, min(old, ready-(n.Desired-missing)))
+			down = max(0, min(old-kept, ready-(n.Desired-missing)))
 			m.remove(m.live, down)
 		}
 		if up == 0 && down == 0 {

@@ -86,6 +86,16 @@ type Native struct {
 	Autoscaled bool   `json:"autoscaled,omitempty"`
 	Update     Update `json:"update"` // its parameters; Paused repeats the field above
 	Stamp      Stamp  `json:"stamp,omitzero"`
+	// InPlace says that it runs no more pods than asked for: it removes one and
+	// then makes another in its place, as a StatefulSet does. A pod that never
+	// becomes ready may stop it for good, see OpEvict.
+	InPlace bool `json:"inPlace,omitempty"`
+	// Either says that it takes a MaxSurge or a MaxUnavailable and not both, as a
+	// DaemonSet.
+	Either bool `json:"either,omitempty"`
+	// Exact says that while it is paused it updates Update.Upto pods and no more.
+	// Without it a pause stops it where it is.
+	Exact bool `json:"exact,omitempty"`
 }
 
 // Version returns the version with this id, or one without pods.

@@ -11,10 +11,13 @@ import (
 // spare pods; going back takes as long as going forward.
 //
 // The zero Rolling is a good default: capacity never sinks, because pods are
-// added before others are removed. (Kubernetes itself would take 25% away.)
+// added before others are removed. (Kubernetes itself would take 25% away.) Where
+// the controller replaces pods in place, as that of a StatefulSet, one pod at a
+// time is missing.
 type Rolling struct {
 	// MaxSurge is how many pods may exist beyond those asked for, rounded up.
-	// Zero means 25%; Pods(0) means none.
+	// Zero means 25%, or none where the controller replaces pods in place or takes
+	// no surge beside MaxUnavailable; Pods(0) means none.
 	MaxSurge Amount
 	// MaxUnavailable is how many of the pods asked for may be missing meanwhile,
 	// rounded down. Zero means none, or one pod if MaxSurge is none.
@@ -25,8 +28,9 @@ type Rolling struct {
 	// PauseAt stops the rollout once so many pods of the new version are
 	// available, rounded up. The platform's controller is asked to stop when that
 	// is seen: it may go a little further, and while nobody looks (the releasing
-	// process is down) it goes on. Use RedBlack where a pause must not be missed.
-	// Zero means no pause.
+	// process is down) it goes on. Use RedBlack where a pause must not be missed. A
+	// controller that can be told beforehand, as that of a StatefulSet, stops exactly
+	// there. Zero means no pause.
 	PauseAt Amount
 	// PauseFor is how long the rollout stops at PauseAt; Promote ends it early.
 	// Zero means until Promote.
@@ -46,7 +50,15 @@ type Rolling struct {
 func (Rolling) Kind() string { return "rolling/v1" }
 
 // Needs returns what a target must be able to do.
-func (Rolling) Needs() Capabilities { return Capabilities{Native: true} }
+func (s Rolling) Needs() Capabilities {
+	c := Capabilities{Native: true}
+	c.Surge = s.MaxSurge.n > 0 || none(s.MaxUnavailable)
+	c.Mixed = s.MaxSurge.n > 0 && s.MaxUnavailable.n > 0
+	return c
+}
+
+// none reports whether an amount is an explicit nothing.
+func none(a Amount) bool { return !a.IsZero() && a.n == 0 }
 
 // Validate reports negative durations and impossible amounts.
 func (s Rolling) Validate() error {
@@ -60,7 +72,6 @@ func (s Rolling) Validate() error {
 		validSpan("ProgressDeadline", s.ProgressDeadline),
 		validSpan("Deadline", s.Deadline),
 	}
-	none := func(a Amount) bool { return !a.IsZero() && a.n == 0 }
 	if none(s.MaxSurge) && none(s.MaxUnavailable) {
 		errs = append(errs, errors.New("MaxSurge, MaxUnavailable: both are none, so no pod could ever be replaced"))
 	}
@@ -105,6 +116,14 @@ func (s *Rolling) UnmarshalJSON(b []byte) error {
 	*s = Rolling{w.MaxSurge, w.MaxUnavailable, time.Duration(w.MinReady), w.PauseAt, time.Duration(w.PauseFor),
 		time.Duration(w.Settle), time.Duration(w.ProgressDeadline), time.Duration(w.Deadline)}
 	return nil
+}
+
+// suits fills in what depends on the controller.
+func (s Rolling) suits(n *Native) Rolling {
+	if n != nil && (n.InPlace || n.Either && s.MaxUnavailable.n > 0) {
+		s.MaxSurge = s.MaxSurge.or(Pods(0))
+	}
+	return s
 }
 
 func (s Rolling) withDefaults() Rolling {

@@ -18,6 +18,8 @@ type Scene struct {
 	Start time.Duration
 	// Propagation is how long the traffic takes to move. Zero means 1 s.
 	Propagation time.Duration
+	// InPlace says that the native controller is that of a StatefulSet.
+	InPlace bool
 	// Decide is asked at a pause without an end; it is promoted after that time.
 	// Zero means at once.
 	Decide time.Duration

@@ -34,6 +34,8 @@ type Target interface {
 // Capabilities are what a Target can do and what a Strategy needs.
 type Capabilities struct {
 	Native   bool `json:"native,omitempty"`   // OpUpdate: the platform replaces pods by itself
+	Surge    bool `json:"surge,omitempty"`    // the native controller can run more pods than asked for meanwhile
+	Mixed    bool `json:"mixed,omitempty"`    // it can do so while others are missing
 	Versions bool `json:"versions,omitempty"` // OpCreate and OpScale: several versions side by side
 	Route    bool `json:"route,omitempty"`    // OpRoute to one version at a time
 	Weights  bool `json:"weights,omitempty"`  // OpRoute to several versions by weight
@@ -78,6 +80,8 @@ func Supports(t Target, s Strategy) error {
 		have, need bool
 	}{
 		{"native rollout controller", have.Native, need.Native},
+		{"spare pods during an update (MaxSurge, or a MaxUnavailable of none)", have.Surge, need.Surge},
+		{"update with spare and missing pods at once (MaxSurge and MaxUnavailable)", have.Mixed, need.Mixed},
 		{"versions side by side", have.Versions, need.Versions},
 		{"switch of the traffic", have.Route, need.Route},
 		{"traffic weights", have.Weights, need.Weights},

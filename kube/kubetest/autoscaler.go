@@ -1,6 +1,7 @@
 package kubetest
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -19,10 +20,11 @@ const (
 
 // syncAutoscaler is the HorizontalPodAutoscaler with the utilization that
 // Options.HPA tells: desired = ceil(current * utilization / target), and no
-// change within a tolerance of a tenth. It looks again every 15 s.
+// change within a tolerance of a tenth. Without it there are no metrics, and only
+// the minimum and the maximum count. It looks again every 15 s.
 func (c *Cluster) syncAutoscaler(e *entry) {
 	h := e.typed().(*autoscalingv2.HorizontalPodAutoscaler)
-	if c.opts.HPA == nil || h.DeletionTimestamp != nil {
+	if h.DeletionTimestamp != nil {
 		return
 	}
 	if c.hpaNext[h.UID].After(now()) {
@@ -41,8 +43,15 @@ func (c *Cluster) syncAutoscaler(e *entry) {
 		return
 	}
 	current := int32(number(target.u, res.scale.spec...))
-	used := c.opts.HPA(e.key.ns, e.key.name)
-	desired := desiredReplicas(h, current, used)
+	used, reason := int32(0), "cpu resource utilization (percentage of request) is above or below target"
+	desired := current
+	if c.opts.HPA != nil {
+		used = c.opts.HPA(e.key.ns, e.key.name)
+		desired, reason = desiredReplicas(h, current, used), fmt.Sprintf("cpu resource utilization (percentage of request) is %d", used)
+	}
+	if current > 0 {
+		desired = min(max(desired, *h.Spec.MinReplicas), h.Spec.MaxReplicas)
+	}
 	if desired != current {
 		u := target.u.DeepCopy()
 		_ = unstructured.SetNestedField(u.Object, int64(desired), res.scale.spec...)
@@ -50,7 +59,7 @@ func (c *Cluster) syncAutoscaler(e *entry) {
 			return
 		}
 		c.event(e, "horizontal-pod-autoscaler", corev1.EventTypeNormal, "SuccessfulRescale",
-			"New size: %d; reason: cpu resource utilization (percentage of request) is %d", desired, used)
+			"New size: %d; reason: %s", desired, reason)
 	}
 	c.autoscalerStatus(h, current, desired, used)
 }
@@ -70,7 +79,20 @@ func desiredReplicas(h *autoscalingv2.HorizontalPodAutoscaler, current, used int
 	if ratio := float64(used) / float64(target); math.Abs(ratio-1) > hpaTolerance {
 		desired = int32(math.Ceil(ratio * float64(current)))
 	}
-	return min(max(desired, *h.Spec.MinReplicas), h.Spec.MaxReplicas)
+	return desired
+}
+
+// active says whether the autoscaler can scale.
+func (c *Cluster) active(current int32) autoscalingv2.HorizontalPodAutoscalerCondition {
+	cond := autoscalingv2.HorizontalPodAutoscalerCondition{Type: autoscalingv2.ScalingActive, Status: corev1.ConditionTrue,
+		Reason: "ValidMetricFound", Message: "the HPA was able to successfully calculate a replica count"}
+	switch {
+	case current == 0:
+		cond.Status, cond.Reason, cond.Message = corev1.ConditionFalse, "ScalingDisabled", "scaling is disabled since the replica count of the target is zero"
+	case c.opts.HPA == nil:
+		cond.Status, cond.Reason, cond.Message = corev1.ConditionFalse, "FailedGetResourceMetric", "the HPA was unable to compute the replica count: there are no metrics"
+	}
+	return cond
 }
 
 func (c *Cluster) autoscalerStatus(h *autoscalingv2.HorizontalPodAutoscaler, current, desired, used int32) {
@@ -81,14 +103,15 @@ func (c *Cluster) autoscalerStatus(h *autoscalingv2.HorizontalPodAutoscaler, cur
 	if current != desired {
 		s.LastScaleTime = &at
 	}
-	s.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricStatus{
-		Name: corev1.ResourceCPU, Current: autoscalingv2.MetricValueStatus{AverageUtilization: &used},
-	}}}
-	if len(s.Conditions) == 0 {
-		s.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{{
-			Type: autoscalingv2.ScalingActive, Status: corev1.ConditionTrue, Reason: "ValidMetricFound",
-			Message: "the HPA was able to successfully calculate a replica count", LastTransitionTime: at,
-		}}
+	if c.opts.HPA != nil {
+		s.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricStatus{
+			Name: corev1.ResourceCPU, Current: autoscalingv2.MetricValueStatus{AverageUtilization: &used},
+		}}}
+	}
+	cond := c.active(current)
+	cond.LastTransitionTime = at
+	if len(s.Conditions) == 0 || s.Conditions[0].Reason != cond.Reason {
+		s.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{cond}
 	}
 	if apiequality.Semantic.DeepEqual(h.Status, s) {
 		return

@@ -81,8 +81,9 @@
 //   - The scheduler knows node selectors, cordons, and cpu, memory and pod
 //     capacity; not affinity, taints, priorities or spreading.
 //   - EndpointSlices are IPv4. CronJobs start nothing. Leases do not expire.
-//   - HorizontalPodAutoscalers do nothing without Options.HPA; a genuine one
-//     keeps to its minimum and maximum without metrics, too.
+//   - HorizontalPodAutoscalers know one metric, that of Options.HPA; without it
+//     they keep to their minimum and maximum, as without metrics. They scale down
+//     at once, without stabilization.
 //   - Nodes do not fail. Volumes bind at once.
 //   - OpenAPI v3 lists operations without schemas: kubectl get, apply, delete,
 //     rollout and logs work, kubectl explain does not.

@@ -40,7 +40,8 @@ type Options struct {
 	Latency time.Duration
 
 	// HPA answers what utilization in percent of the request the pods of an
-	// autoscaled workload have. Nil leaves HorizontalPodAutoscalers alone.
+	// autoscaled workload have. Nil is a cluster without metrics:
+	// HorizontalPodAutoscalers keep to their minimum and maximum.
 	HPA func(namespace, name string) int32
 
 	// History is how many changes a watch may lag behind before it is

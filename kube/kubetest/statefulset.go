@@ -60,12 +60,14 @@ func (y *statefulSync) first() int {
 
 func (y *statefulSync) end() int { return y.first() + int(*y.s.Spec.Replicas) }
 
+// partition is the ordinal of the first pod that is updated; it counts from the
+// first ordinal (StatefulSetSpec.ordinals).
 func (y *statefulSync) partition() int {
 	u := y.s.Spec.UpdateStrategy.RollingUpdate
 	if u == nil || u.Partition == nil {
-		return 0
+		return y.first()
 	}
-	return int(*u.Partition)
+	return y.first() + int(*u.Partition)
 }
 
 // reconcile creates, deletes or replaces pods: in order and one at a time,
@@ -110,7 +112,7 @@ func (y *statefulSync) roll() {
 	if y.s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
 		return
 	}
-	for i := y.end() - 1; i >= max(y.first(), y.partition()); i-- {
+	for i := y.end() - 1; i >= y.partition(); i-- {
 		p := y.pods[i]
 		if p == nil || p.DeletionTimestamp != nil {
 			return

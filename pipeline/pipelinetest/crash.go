@@ -38,6 +38,10 @@ type CrashOptions struct {
 	// is called inside the bubble; nil means pipeline.NewMemory. Register its
 	// closing with t.Cleanup.
 	Store func(t *testing.T) pipeline.Store
+	// Engine are the options of every process's engine, such as Authorize for a Drive
+	// that skips stages. DrainTimeout is not taken from it: a crash lets nothing drain.
+	// An Observer is told by all processes.
+	Engine pipeline.Options
 	// Outage is how long no process runs after a crash; default 1 s.
 	Outage time.Duration
 	// Singles bounds how many crash points are tried; more are sampled by Seed. 0

@@ -50,7 +50,11 @@ func (e tappedEngine) Start(ctx context.Context, d pipeline.Definition, id strin
 func (p *process) tapped(d pipeline.Definition) pipeline.Definition {
 	return pipeline.Replaced(d, func(s pipeline.Stage, w pipeline.Work) pipeline.Work {
 		if effect, ok := w.(pipeline.EffectWork); ok && s.Type == pipeline.TypeEffect {
-			return tappedEffect{tappedWork{w, p}, effect}
+			tapped := tappedEffect{tappedWork{w, p}, effect}
+			if h, ok := w.(pipeline.HearWork); ok {
+				return hearing{tapped, h}
+			}
+			return tapped
 		}
 		return tappedTask{tappedWork{w, p}, w.(pipeline.TaskWork)}
 	})

@@ -117,7 +117,9 @@ func (p *process) run(t *testing.T, c Case, before *process, o CrashOptions) (en
 	for _, d := range c.Pipelines {
 		ds = append(ds, p.tapped(d))
 	}
-	embedded, stop := On(t, p.store, pipeline.Options{DrainTimeout: time.Nanosecond}, ds...)
+	options := o.Engine
+	options.DrainTimeout = time.Nanosecond
+	embedded, stop := On(t, p.store, options, ds...)
 	e := tappedEngine{embedded, p}
 	end = func() {
 		cancel()

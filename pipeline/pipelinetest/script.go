@@ -89,7 +89,9 @@ func (s *scene) find(key string) (time.Time, bool) {
 // Stub returns p with the stages that the script names replaced; the others run
 // their own code. A scripted effect is begun once under each key and found again
 // after a crash, as long as the pipeline that Stub returned is used. It fails the
-// test if the script names a stage that p has not. Nothing is left to undo of a stage that is replaced.
+// test if the script names a stage that p has not. Nothing is left to undo of a
+// stage that is replaced. What can be told something still can, by SignalTell, and
+// refuses the same words; it does not change what the script says.
 func Stub[I, O any](t *testing.T, p *pipeline.Pipeline[I, O], s Script) *pipeline.Pipeline[I, O] {
 	t.Helper()
 	plan, err := p.Plan()
@@ -110,6 +112,9 @@ func Stub[I, O any](t *testing.T, p *pipeline.Pipeline[I, O], s Script) *pipelin
 		stub := stub{w, s, st.ID, world}
 		if !stub.scripted() {
 			return w
+		}
+		if h, ok := w.(pipeline.HearWork); ok && st.Type == pipeline.TypeEffect {
+			return hearing{effectStub{stub}, h}
 		}
 		if st.Type == pipeline.TypeEffect {
 			return effectStub{stub}
@@ -175,6 +180,21 @@ func (s taskStub) Exec(c *pipeline.Call) (json.RawMessage, error) {
 		return nil, context.Cause(c.Context)
 	}
 }
+
+// hearing is an effect in place of another that understands what it is told.
+type hearing struct {
+	effect
+	as pipeline.HearWork
+}
+
+// effect is what is in place of an effect; whether it is undone is in the plan.
+type effect interface {
+	pipeline.EffectWork
+	pipeline.UndoWork
+}
+
+// Hears implements pipeline.HearWork.
+func (h hearing) Hears(say string) error { return h.as.Hears(say) }
 
 type effectStub struct{ stub }
 

@@ -38,6 +38,13 @@
 // directions (two sites would both accept a conditional write), and do not put a
 // cache in front of it.
 //
+// MinIO holds a lock on an object from the head of a conditional PUT to the end of
+// its body, and lets nobody else read or write the object meanwhile. A process that
+// is suspended just then (SIGSTOP, a paused machine) would keep others from its
+// records until its connection ends. So requests of up to 64 KiB leave in one piece,
+// with one system call unless Config.Secure is set, where there are a few. Give a
+// Transport of your own such a WriteBufferSize, too.
+//
 // # Keys
 //
 // A key becomes an object name that sorts in the same order and that every

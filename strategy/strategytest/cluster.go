@@ -20,6 +20,10 @@ type Options struct {
 	// Native adds the platform's own rollout controller, which Rolling needs.
 	// Then there is one workload, and OpCreate is refused.
 	Native bool
+	// InPlace makes that controller one like a StatefulSet's: it removes a pod,
+	// waits until it is gone, makes another in its place and waits until that is
+	// available, and is stopped by a pod that never is, until it is evicted.
+	InPlace bool
 	// Worker is a workload without a front.
 	Worker bool
 	// Preview adds a preview front.
@@ -81,6 +85,8 @@ type native struct {
 	desired int
 	update  strategy.Update
 	stamp   strategy.Stamp
+
+	autoscaled bool
 }
 
 // NewCluster returns an empty cluster.
@@ -147,13 +153,17 @@ func (c *Cluster) Leave(version string, replicas int) {
 	c.touch()
 }
 
-// Autoscale sets the number of pods of version as an autoscaler does.
+// Autoscale sets the number of pods of version as an autoscaler does, or that of
+// the native controller.
 func (c *Cluster) Autoscale(version string, replicas int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.catchUp()
 	w := c.workload(version)
 	w.desired, w.autoscaled = replicas, true
+	if c.native != nil {
+		c.native.desired, c.native.autoscaled = replicas, true
+	}
 	c.settle()
 	c.touch()
 }

@@ -48,6 +48,7 @@ func TestTarget(t *testing.T, h Harness) {
 		{"waiting ends with a change", waits},
 		{"the controller replaces the pods and takes them back", updates},
 		{"the controller stops when it is paused", pauses},
+		{"a controller that is exact goes as far as it is told", stopsExactly},
 		{"red/black arrives", redBlackArrives},
 		{"red/black is aborted after the switch", redBlackAborts},
 		{"rolling arrives", rollingArrives},
@@ -79,7 +80,7 @@ func (w *world) need(s strategy.Needy) {
 	if c, ok := w.Target.(strategy.Capable); ok {
 		have, need := c.Can(), s.Needs()
 		if need.Native && !have.Native || need.Versions && !have.Versions || need.Route && !have.Route || need.Preview && !have.Preview ||
-			need.Weights && !have.Weights || need.Copies && !have.Copies {
+			need.Weights && !have.Weights || need.Copies && !have.Copies || need.Surge && !have.Surge || need.Mixed && !have.Mixed {
 			w.t.Skip("the target says that it cannot do this")
 		}
 	}

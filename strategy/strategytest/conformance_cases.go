@@ -164,7 +164,7 @@ func reopens(w *world) {
 	}
 	a := strategy.Action{Op: strategy.OpCreate, Version: w.New, Replicas: 1}
 	if o := w.observe(); o.Native != nil {
-		a = strategy.Action{Op: strategy.OpUpdate, Version: w.New, Update: &strategy.Update{MaxSurge: strategy.Pods(1), MaxUnavailable: strategy.Pods(0)}}
+		a = w.update(w.New, false)
 	}
 	w.apply(a)
 	w.Target = w.Reopen()

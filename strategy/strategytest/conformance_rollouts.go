@@ -1,14 +1,18 @@
 package strategytest
 
 import (
+	"context"
 	"time"
 
 	"github.com/gennaker/gennaker/strategy"
 )
 
 func (w *world) update(version string, paused bool) strategy.Action {
-	return strategy.Action{Op: strategy.OpUpdate, Version: version, Replicas: w.Pods,
-		Update: &strategy.Update{MaxSurge: strategy.Pods(1), MaxUnavailable: strategy.Pods(0), Paused: paused}}
+	u := &strategy.Update{Paused: paused}
+	if !w.observe().Native.InPlace {
+		u.MaxSurge, u.MaxUnavailable = strategy.Pods(1), strategy.Pods(0)
+	}
+	return strategy.Action{Op: strategy.OpUpdate, Version: version, Replicas: w.Pods, Update: u}
 }
 
 // only waits until version alone has pods, all available.
@@ -62,6 +66,33 @@ func pauses(w *world) {
 	w.only(w.New)
 }
 
+func stopsExactly(w *world) {
+	w.need(needs{Native: true})
+	if !w.observe().Native.Exact {
+		w.t.Skip("the controller is not exact")
+	}
+	a := w.update(w.New, true)
+	a.Update.Upto = 1
+	w.apply(a)
+	w.until("a pod is updated", func(o strategy.Observation) bool {
+		v, _ := o.Version(w.New)
+		return v.Available == 1
+	})
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		v, _ := w.observe().Version(w.New)
+		if v.Created > 1 {
+			w.t.Fatalf("%d pods are updated, want 1", v.Created)
+		}
+		ctx, cancel := context.WithDeadline(w.ctx, end)
+		if err := w.Target.Wait(ctx, w.observe()); err != nil && ctx.Err() == nil {
+			w.t.Fatal(err)
+		}
+		cancel()
+	}
+	w.apply(w.update(w.New, false))
+	w.only(w.New)
+}
+
 var quick = strategy.RedBlack{Settle: time.Second, KeepOld: 3 * time.Second}
 
 func redBlackArrives(w *world) {
@@ -106,7 +137,7 @@ func rollingArrives(w *world) {
 }
 
 func rollingAborts(w *world) {
-	s := strategy.Rolling{MaxSurge: strategy.Pods(1), Settle: time.Second}
+	s := strategy.Rolling{Settle: time.Second}
 	w.need(s)
 	before := w.observe()
 	j := w.rollout(s, func(j strategy.Journal) strategy.SignalKind {

@@ -11,6 +11,7 @@ func TestClusterConforms(t *testing.T) {
 	for name, o := range map[string]strategytest.Options{
 		"versions": {Preview: true},
 		"native":   {Native: true},
+		"in place": {Native: true, InPlace: true},
 		"worker":   {Worker: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -69,6 +69,25 @@ func TestExploreRedBlack(t *testing.T) {
 	}
 }
 
+func TestExploreRollingInPlace(t *testing.T) {
+	set := strategytest.Options{Native: true, InPlace: true}
+	for name, s := range map[string]strategytest.Scenario{
+		"default": {Strategy: strategy.Rolling{}, Cluster: cluster(set, running(3))},
+		"pause":   {Strategy: strategy.Rolling{PauseAt: strategy.Pods(1), PauseFor: 20 * time.Second}, Cluster: cluster(set, running(3))},
+		"first":   {Strategy: strategy.Rolling{}, Cluster: cluster(set, nil)},
+		"worker": {Strategy: strategy.Rolling{MinReady: 5 * time.Second},
+			Cluster: cluster(strategytest.Options{Native: true, InPlace: true, Worker: true}, running(3))},
+		"broken": {Strategy: strategy.Rolling{}, Outcome: strategy.Failed,
+			Cluster: cluster(set, running(3, ail("v2", strategytest.Fault{Problem: broken})))},
+		"never": {Strategy: strategy.Rolling{ProgressDeadline: 30 * time.Second}, Outcome: strategy.Failed,
+			Cluster: cluster(set, running(3, ail("v2", strategytest.Fault{Never: true})))},
+		"broken first": {Strategy: strategy.Rolling{}, Outcome: strategy.Failed,
+			Cluster: cluster(set, func(c *strategytest.Cluster) { c.Ail("v2", strategytest.Fault{Problem: broken}) })},
+	} {
+		t.Run(name, func(t *testing.T) { t.Log(strategytest.Explore(t, s), "runs") })
+	}
+}
+
 func TestExploreRolling(t *testing.T) {
 	native := strategytest.Options{Native: true}
 	for name, s := range map[string]strategytest.Scenario{

@@ -18,6 +18,7 @@ func seconds(t *rapid.T, name string, from, to int) time.Duration {
 	return time.Duration(rapid.IntRange(from, to).Draw(t, name)) * time.Second
 }
 
+// anyStrategy is a strategy and whether it needs a native controller.
 func anyStrategy(t *rapid.T) (strategy.Strategy, bool) {
 	deadline := seconds(t, "progress deadline", 60, 300)
 	settle := rapid.SampledFrom([]time.Duration{0, strategy.Immediately, time.Second, 7 * time.Second}).Draw(t, "settle")
@@ -104,9 +105,15 @@ func anyFault(t *rapid.T) strategytest.Fault {
 func TestAnyRollout(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, native := anyStrategy(t)
+		r, inPlace := s.(strategy.Rolling)
+		if inPlace = inPlace && rapid.IntRange(0, 2).Draw(t, "in place") == 0; inPlace {
+			r.MaxSurge = strategy.Amount{}
+			r.ProgressDeadline *= 2 // a pod goes away before the next one comes
+			s = r
+		}
 		pods := rapid.IntRange(1, 6).Draw(t, "pods")
 		c := strategytest.NewCluster(strategytest.Options{
-			Clock: epoch, Native: native, Preview: !native,
+			Clock: epoch, Native: native, InPlace: inPlace, Preview: !native,
 			Start:       seconds(t, "start", 1, 20),
 			Propagation: seconds(t, "propagation", 1, 10),
 			Drain:       seconds(t, "drain", 1, 40),

@@ -135,8 +135,46 @@ func (c *Cluster) available(p *pod) bool {
 // until there is nothing to be done. Pods that are going away do not count, so a
 // pod that is removed makes room at once.
 func (c *Cluster) roll() {
-	for c.native.version != "" && c.replace() {
+	step := c.replace
+	if c.opts.InPlace {
+		step = c.replaceInPlace
 	}
+	for c.native.version != "" && step() {
+	}
+}
+
+// replaceInPlace is replace for pods that have a place each: one at a time, and
+// only while every other is available.
+func (c *Cluster) replaceInPlace() (changed bool) {
+	n := c.native
+	mine := c.alive(n.version)
+	var old []*pod
+	for _, p := range c.pods {
+		if !p.deleted && p.version != n.version {
+			old = append(old, p)
+		}
+	}
+	total := len(mine) + len(old)
+	switch {
+	case total > n.desired && len(mine) >= n.desired:
+		for _, p := range append(old, mine[n.desired:]...) {
+			p.deleted, p.deletedAt, p.ready = true, c.now, false
+		}
+		return true
+	case slices.ContainsFunc(c.pods, func(p *pod) bool { return !c.available(p) }):
+		return false // one is going away, is not ready, or is not for long enough
+	case total < n.desired && n.update.Paused && len(mine) >= n.update.Upto && len(old) > 0:
+		c.scale(old[0].version, len(c.alive(old[0].version))+1)
+		return true
+	case total < n.desired:
+		c.scale(n.version, len(mine)+1)
+		return true
+	case n.update.Paused && len(mine) >= n.update.Upto || len(old) == 0:
+		return false
+	}
+	last := old[len(old)-1]
+	last.deleted, last.deletedAt, last.ready = true, c.now, false
+	return true
 }
 
 // replace adds pods, then removes some, and reports whether it did anything.

@@ -14,7 +14,7 @@ import (
 // Can implements strategy.Capable.
 func (c *Cluster) Can() strategy.Capabilities {
 	return strategy.Capabilities{
-		Native: c.opts.Native, Versions: !c.opts.Native, Route: !c.opts.Worker,
+		Native: c.opts.Native, Surge: !c.opts.InPlace, Mixed: !c.opts.InPlace, Versions: !c.opts.Native, Route: !c.opts.Worker,
 		Weights: !c.opts.Worker, Preview: c.opts.Preview,
 		Copies: !c.opts.Worker && !c.opts.Native, Judge: true,
 	}
@@ -132,6 +132,12 @@ func (c *Cluster) perform(a strategy.Action) error {
 		return c.route(a, changes)
 	case a.Op == strategy.OpUpdate && c.opts.Native:
 		c.update(a)
+	case a.Op == strategy.OpEvict && c.opts.Native && a.Version != c.native.version:
+		for _, p := range c.alive(a.Version) {
+			if !p.ready {
+				p.deleted, p.deletedAt = true, c.now
+			}
+		}
 	default:
 		return refusal(fmt.Sprintf("cannot %s here", a))
 	}
@@ -189,7 +195,7 @@ func (c *Cluster) look() strategy.Observation {
 	}
 	if n := c.native; n != nil {
 		o.Native = &strategy.Native{Version: n.version, Desired: n.desired, Synced: true, Paused: n.update.Paused,
-			Update: n.update, Stamp: n.stamp}
+			Update: n.update, Stamp: n.stamp, Autoscaled: n.autoscaled, InPlace: c.opts.InPlace, Exact: c.opts.InPlace}
 	}
 	return o
 }

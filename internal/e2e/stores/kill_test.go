@@ -35,17 +35,20 @@ var (
 const perKill = 4
 
 // world is what the workers act upon; it outlives them. It does not know
-// idempotency: what is started twice happens twice.
+// idempotency: what is started twice happens twice. It turns those away that it
+// has seen the successor of.
 type world struct {
-	mu     sync.Mutex
-	starts map[string]int
-	since  map[string]time.Time
-	wanted []string
-	ended  map[string]bool
+	mu      sync.Mutex
+	starts  map[string]int
+	since   map[string]time.Time
+	fences  map[string]int // the highest for each key
+	refused int            // requests with a lower one
+	wanted  []string
+	ended   map[string]bool
 }
 
 func newWorld(t *testing.T) (*world, string) {
-	w := &world{starts: map[string]int{}, since: map[string]time.Time{}, ended: map[string]bool{}}
+	w := &world{starts: map[string]int{}, since: map[string]time.Time{}, fences: map[string]int{}, ended: map[string]bool{}}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	return w, server.URL
@@ -53,9 +56,17 @@ func newWorld(t *testing.T) (*world, string) {
 
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
-	answer := w.answer(filepath.Base(r.URL.Path), r.FormValue)
-	w.mu.Unlock()
-	_ = json.NewEncoder(rw).Encode(answer)
+	defer w.mu.Unlock()
+	if fence, err := strconv.Atoi(r.FormValue("fence")); err == nil {
+		key := r.FormValue("key")
+		if fence < w.fences[key] {
+			w.refused++
+			rw.WriteHeader(http.StatusConflict)
+			return
+		}
+		w.fences[key] = fence
+	}
+	_ = json.NewEncoder(rw).Encode(w.answer(filepath.Base(r.URL.Path), r.FormValue))
 }
 
 func (w *world) answer(what string, value func(string) string) any {
@@ -156,7 +167,7 @@ func killWorkers(t *testing.T, place killPlace) {
 	t.Logf("seed %d", *killSeed)
 	random := rand.New(rand.NewPCG(*killSeed, 0))
 	w, address := newWorld(t)
-	place.World = address
+	place.World, place.TTL = address, 2*time.Second
 	workers := []*worker{{place: place}, {place: place}}
 	if place.Kind == "bolt" { // one process at a time has the file
 		workers = workers[:1]
@@ -196,7 +207,7 @@ func (w *world) check(t *testing.T, place killPlace) {
 	if c, ok := store.(io.Closer); ok {
 		defer c.Close()
 	}
-	e := killedEngine(store)
+	e := place.engine(store)
 	for _, id := range w.wanted {
 		s, err := e.Get(t.Context(), id)
 		require.NoError(t, err)

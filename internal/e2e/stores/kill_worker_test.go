@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +35,7 @@ const asWorker = "GENNAKER_KILL_WORKER"
 type killPlace struct {
 	Kind, Addr, Name string
 	World            string
+	TTL              time.Duration // of the leases
 }
 
 func (k killPlace) open(ctx context.Context) (pipeline.Store, error) {
@@ -83,20 +85,25 @@ func (o outside) ask(ctx context.Context, what string, q url.Values, into any) e
 	return json.Unmarshal(raw, into)
 }
 
+// fenced are the values that each request about an effect carries.
+func fenced(c *stage.Ctx, key string) url.Values {
+	return url.Values{"key": {key}, "fence": {strconv.FormatUint(c.Fence(), 10)}}
+}
+
 func (o outside) Start(c *stage.Ctx, in string) (string, error) {
 	var ok bool
-	return c.Key(), o.ask(c, "start", url.Values{"key": {c.Key()}}, &ok)
+	return c.Key(), o.ask(c, "start", fenced(c, c.Key()), &ok)
 }
 
 func (o outside) Find(c *stage.Ctx, in string) (string, bool, error) {
 	var found bool
-	err := o.ask(c, "find", url.Values{"key": {c.Key()}}, &found)
+	err := o.ask(c, "find", fenced(c, c.Key()), &found)
 	return c.Key(), found, err
 }
 
 func (o outside) Poll(c *stage.Ctx, h *string) (stage.Status[string], error) {
 	var left time.Duration
-	if err := o.ask(c, "poll", url.Values{"key": {*h}}, &left); err != nil {
+	if err := o.ask(c, "poll", fenced(c, *h), &left); err != nil {
 		return stage.Status[string]{}, err
 	}
 	if left > 0 {
@@ -121,8 +128,24 @@ func killed(o outside) *pipeline.Pipeline[string, string] {
 // killedEffects are the stages whose starts the world counts.
 var killedEffects = []string{"build", "unit", "deploy", "verify"}
 
-func killedEngine(store pipeline.Store) *pipeline.Embedded {
-	return pipeline.New(store, pipeline.Options{LeaseTTL: 2 * time.Second, DrainTimeout: time.Second})
+func (k killPlace) engine(store pipeline.Store) *pipeline.Embedded {
+	return pipeline.New(store, pipeline.Options{LeaseTTL: k.TTL, DrainTimeout: time.Second})
+}
+
+// tell tells the world when an execution has ended. What goes wrong is said, and
+// fails the test.
+func tell(ctx context.Context, world outside, run *pipeline.Run[string]) {
+	_, err := run.Wait(ctx)
+	for err == nil {
+		var ok bool
+		if world.ask(ctx, "ended", url.Values{"id": {run.ID()}}, &ok) == nil || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "wait:", err)
+	}
 }
 
 // work is the main function of a worker. It starts what the world says there is
@@ -143,7 +166,7 @@ func work() (err error) {
 	}
 	world := outside{place.World}
 	p := killed(world)
-	e := killedEngine(store)
+	e := place.engine(store)
 	if err := e.Register(p); err != nil {
 		return err
 	}
@@ -161,12 +184,7 @@ func work() (err error) {
 				break // tried again
 			}
 			next++
-			wg.Go(func() {
-				if _, err := run.Wait(ctx); err == nil {
-					var ok bool
-					_ = world.ask(ctx, "ended", url.Values{"id": {id}}, &ok)
-				}
-			})
+			wg.Go(func() { tell(ctx, world, run) })
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):

@@ -1,0 +1,324 @@
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// memberBudget bounds one call about one App, so that the others do not wait for
+// it long once something has happened to one of them.
+const memberBudget = 5 * time.Second
+
+// Start starts every App as App.Start does. If one refuses, the claims of the
+// others are given back; nothing else was written.
+func (g Group) Start(c *stage.Ctx, in stage.DeployRequest) (GroupHandle, error) {
+	if err := g.Validate(); err != nil {
+		return GroupHandle{}, stage.Permanent(err)
+	}
+	used := map[string]bool{}
+	for _, a := range g.apps() {
+		_, names, err := a.bound(c, in.Set)
+		if err != nil {
+			return GroupHandle{}, final(fmt.Errorf("app %s: %w", a.title(), err))
+		}
+		for _, name := range names {
+			used[name] = true
+		}
+	}
+	if err := g.unused(in.Set, used); err != nil {
+		return GroupHandle{}, stage.Permanent(err)
+	}
+	out := GroupHandle{Format: HandleFormat}
+	for _, a := range g.apps() {
+		h, err := a.Start(member(c, a, nil), in)
+		if err == nil {
+			out.Members = append(out.Members, Member{App: a.title(), Handle: h})
+			continue
+		}
+		if stage.IsPermanent(err) {
+			err = errors.Join(err, g.abort(c, &out))
+			return GroupHandle{}, stage.Permanent(fmt.Errorf("app %s: %w", a.title(), err))
+		}
+		return GroupHandle{}, err
+	}
+	return out, nil
+}
+
+// Find returns the releases that an earlier Start under this key has begun, if it
+// has begun all of them.
+func (g Group) Find(c *stage.Ctx, in stage.DeployRequest) (GroupHandle, bool, error) {
+	out := GroupHandle{Format: HandleFormat}
+	for _, a := range g.apps() {
+		h, found, err := a.Find(member(c, a, nil), in)
+		if err != nil || !found {
+			return GroupHandle{}, false, err
+		}
+		out.Members = append(out.Members, Member{App: a.title(), Handle: h})
+	}
+	return out, true, nil
+}
+
+// Poll goes on with every App until something must be persisted.
+func (g Group) Poll(c *stage.Ctx, h *GroupHandle) (stage.Status[stage.Release], error) {
+	apps := g.apps()
+	if err := h.check(apps); err != nil {
+		return stage.Status[stage.Release]{}, stage.Permanent(err)
+	}
+	together := h.Failed != "" || !slices.ContainsFunc(h.Members, func(m Member) bool { return !m.arrived() })
+	wake, woken := waker(c)
+	details, errs := make([]string, len(apps)), make([]error, len(apps))
+	var wg sync.WaitGroup
+	for i := range apps {
+		if m := &h.Members[i]; !m.Ended && (together || !m.arrived()) {
+			wg.Go(func() {
+				details[i], errs[i] = m.poll(member(c, apps[i], woken), apps[i])
+				wake()
+			})
+		}
+	}
+	wg.Wait()
+	wake()
+	h.turn()
+	if err := g.takeBack(c, h); err != nil {
+		return stage.Status[stage.Release]{}, err
+	}
+	if !slices.ContainsFunc(h.Members, func(m Member) bool { return !m.Ended }) {
+		return g.end(h)
+	}
+	text := strings.Join(slices.DeleteFunc(details, func(s string) bool { return s == "" }), "; ")
+	if text == "" {
+		if err := errors.Join(errs...); err != nil {
+			return stage.Status[stage.Release]{}, err // nothing has happened but errors
+		}
+	}
+	return next("%s", text), nil
+}
+
+// waker makes a channel that is closed by the function, or once c is woken.
+func waker(c *stage.Ctx) (func(), <-chan struct{}) {
+	ch, done := make(chan struct{}), make(chan struct{})
+	if c.Woken() == nil {
+		return sync.OnceFunc(func() { close(ch) }), ch
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-c.Woken():
+		case <-done:
+		}
+		close(ch)
+	}()
+	return sync.OnceFunc(func() { close(done); <-ended }), ch
+}
+
+// poll goes on with one App.
+func (m *Member) poll(c *stage.Ctx, a App) (string, error) {
+	st, err := a.Poll(c, &m.Handle)
+	switch {
+	case err != nil && stage.IsPermanent(err):
+		m.Ended, m.Err = true, err.Error()
+		return m.App + ": " + m.Err, nil
+	case err != nil:
+		return "", err
+	}
+	done, _ := st.Done()
+	m.Ended = done
+	if done {
+		return m.App + ": " + m.Handle.Journal.Reason, nil
+	}
+	return m.App + ": " + st.Detail(), nil
+}
+
+// arrived reports whether the new version serves, so that all that is left is to
+// give up the old one and to finish.
+func (m Member) arrived() bool {
+	j := m.Handle.Journal
+	switch {
+	case m.Ended:
+		return m.good()
+	case m.Handle.Phase == Following:
+		return true
+	}
+	return m.Handle.Phase == Rollout && j.Back == nil && (j.Phase == strategy.PhaseKeep || j.Phase == strategy.PhaseCleanup)
+}
+
+func (m Member) good() bool {
+	return m.Err == "" && m.Handle.Journal.Outcome == strategy.Succeeded && m.Handle.Phase == Done
+}
+
+// turn sends all others back once one has failed, or is on its way back.
+func (h *GroupHandle) turn() {
+	for _, m := range h.Members {
+		if h.Failed == "" && (m.Ended && !m.good() || m.Handle.Phase == Restoring) {
+			h.Failed = m.App
+		}
+	}
+	if h.Failed == "" {
+		return
+	}
+	for i := range h.Members {
+		m := &h.Members[i]
+		if m.Ended || m.Handle.Phase == Restoring || m.Handle.Phase == Done {
+			continue
+		}
+		hd, why := &m.Handle, h.Failed+" of the same group failed"
+		if hd.Journal.Outcome == strategy.Succeeded {
+			// The only error of Signal is an unknown kind.
+			hd.Journal, _ = hd.Journal.Signal(strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: why, At: time.Now()})
+		} else {
+			hd.Journal = hd.Journal.Decide(strategy.Back{Outcome: strategy.RolledBack, Reason: why, At: time.Now()})
+		}
+		hd.enter(Restoring)
+	}
+}
+
+// takeBack undoes the releases of Apps that had ended well when another one
+// failed.
+func (g Group) takeBack(c *stage.Ctx, h *GroupHandle) error {
+	if h.Failed == "" {
+		return nil
+	}
+	for i, a := range g.apps() {
+		m := &h.Members[i]
+		if !m.Ended || !m.good() {
+			continue
+		}
+		switch err := a.undo(member(c, a, nil), &m.Handle, false); {
+		case stage.IsPermanent(err):
+			m.Err = err.Error()
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// end reports the verdict.
+func (g Group) end(h *GroupHandle) (stage.Status[stage.Release], error) {
+	if h.Failed != "" {
+		return stage.Failed[stage.Release](h.failure()), nil
+	}
+	record, err := json.Marshal(h)
+	if err != nil {
+		return stage.Status[stage.Release]{}, fmt.Errorf("group: encode record: %w", err)
+	}
+	out := stage.Release{Environment: g.Env, Record: record}
+	for _, m := range h.Members {
+		j := m.Handle.Journal
+		out.Set, out.Previous, out.Strategy = m.Handle.Set, m.Handle.Previous, j.Strategy.Kind
+		if at := j.Settled; at.After(out.At) {
+			out.At = at
+		}
+		out.Key = strings.TrimSuffix(m.Handle.Key, "/"+m.App)
+		for _, f := range m.Handle.Fronts {
+			out.Endpoints = append(out.Endpoints, fmt.Sprintf("http://%s.%s.svc", f.Object.Name, f.Object.Namespace))
+		}
+	}
+	return stage.Succeeded(out), nil
+}
+
+func (h *GroupHandle) failure() error {
+	e := &GroupError{App: h.Failed}
+	for _, m := range h.Members {
+		if m.Err == "" && m.Handle.Journal.Restored && m.Handle.Unrestored == "" {
+			e.Restored = append(e.Restored, m.App)
+		} else {
+			e.Unrestored = append(e.Unrestored, m.App)
+		}
+		switch {
+		case m.App != h.Failed:
+		case m.Err != "":
+			e.Err = errors.New(m.Err)
+		default:
+			e.Err = m.Handle.failure()
+		}
+	}
+	return e
+}
+
+// check refuses a handle of another Group.
+func (h *GroupHandle) check(apps []App) error {
+	if len(h.Members) != len(apps) || h.Format > HandleFormat {
+		return fmt.Errorf("group: %w: the handle has format %d and %d Apps, this Group %d", ErrInvalid, h.Format, len(h.Members), len(apps))
+	}
+	for i, a := range apps {
+		if h.Members[i].App != a.title() {
+			return fmt.Errorf("group: %w: the handle is about %s, not about %s", ErrInvalid, h.Members[i].App, a.title())
+		}
+	}
+	return nil
+}
+
+// Abort turns every App back and returns when their baselines are restored.
+func (g Group) Abort(c *stage.Ctx, h GroupHandle) error {
+	if err := h.check(g.apps()); err != nil {
+		return stage.Permanent(err)
+	}
+	return g.abort(c, &h)
+}
+
+func (g Group) abort(c *stage.Ctx, h *GroupHandle) error {
+	apps, errs := g.apps(), make([]error, len(h.Members))
+	var wg sync.WaitGroup
+	for i := range h.Members {
+		wg.Go(func() {
+			m := h.Members[i]
+			if m.Ended && m.good() {
+				errs[i] = apps[i].undo(member(c, apps[i], nil), &m.Handle, false)
+				return
+			}
+			errs[i] = apps[i].Abort(member(c, apps[i], nil), m.Handle)
+		})
+	}
+	wg.Wait()
+	return joined(errs)
+}
+
+// Undo takes every App back to what was there before, as App.Undo does.
+func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
+	apps := g.apps()
+	errs := make([]error, len(apps))
+	var h GroupHandle
+	if out != nil {
+		if err := json.Unmarshal(out.Record, &h); err != nil {
+			return stage.Permanent(fmt.Errorf("group: its record: %w: %w", ErrInvalid, err))
+		}
+		if err := h.check(apps); err != nil {
+			return stage.Permanent(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for i, a := range apps {
+		wg.Go(func() {
+			if out == nil {
+				errs[i] = a.Undo(member(c, a, nil), in, nil)
+				return
+			}
+			errs[i] = a.undo(member(c, a, nil), &h.Members[i].Handle, false)
+		})
+	}
+	wg.Wait()
+	return joined(errs)
+}
+
+// joined is permanent only if each error is: the others may be cured by another
+// attempt, which does nothing where there is nothing left to do.
+func joined(errs []error) error {
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	permanent := !slices.ContainsFunc(errs, func(err error) bool { return !stage.IsPermanent(err) })
+	switch err := errors.Join(errs...); {
+	case err == nil || permanent:
+		return err
+	default:
+		return fmt.Errorf("group: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+}

@@ -1,0 +1,197 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gennaker/gennaker/strategy"
+)
+
+// workloadKinds are the kinds that an App's workload may have.
+var workloadKinds = []string{"Deployment", "StatefulSet", "DaemonSet"}
+
+func workloadRef(kind, ns, name string) Object {
+	return Object{APIVersion: "apps/v1", Kind: kind, Namespace: ns, Name: name}
+}
+
+// isWorkload reports whether an object of the manifests is the App's workload.
+func (a App) isWorkload(u *unstructured.Unstructured) bool {
+	o := objectOf(u)
+	return o.gvk().Group == "apps" && o.Name == a.Name && (o.Namespace == a.Namespace || o.Namespace == "") &&
+		slices.Contains(workloadKinds, o.Kind)
+}
+
+// manifest is the App's workload as it stands in the manifests; one of no kind
+// if there is none.
+func (a App) manifest() *unstructured.Unstructured {
+	for _, d := range a.Manifests.docs {
+		if a.isWorkload(d.object) {
+			return d.object
+		}
+	}
+	return &unstructured.Unstructured{Object: map[string]any{}}
+}
+
+// checkKind refuses a workload of another kind than the App had before, as long
+// as that is still there: both would serve.
+func (a App) checkKind(ctx context.Context, held claim, now Object) error {
+	var before Handle
+	if json.Unmarshal([]byte(held.Handle), &before) != nil || before.Workload.Kind == "" || before.Workload.Kind == now.Kind {
+		return nil
+	}
+	left := 0
+	selector := metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{LabelApp: a.Name}})
+	err := a.Cluster.each(ctx, workloadRef(before.Workload.Kind, a.Namespace, ""), selector, func(*unstructured.Unstructured) { left++ })
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%s: %w: the App was released as a %s, which is still there; delete that, or give this one another name", now, ErrInvalid, before.Workload.Kind)
+	}
+	return err
+}
+
+// checkWorkload refuses what only the strategy may say.
+func checkWorkload(u *unstructured.Unstructured) error {
+	if u.GetKind() == "Deployment" {
+		return nil
+	}
+	if kind := str(u.Object, "spec", "updateStrategy", "type"); kind == "OnDelete" {
+		return fmt.Errorf("%w: spec.updateStrategy.type: with OnDelete nothing replaces the pods; leave it out", ErrInvalid)
+	}
+	if integer(u.Object, "spec", "updateStrategy", "rollingUpdate", "partition") > 0 {
+		return fmt.Errorf("%w: spec.updateStrategy.rollingUpdate.partition: the strategy sets it; use PauseAt of strategy.Rolling", ErrInvalid)
+	}
+	return nil
+}
+
+// surges reports whether the controller of a workload can run more pods than
+// asked for while it replaces them: a StatefulSet's cannot, and two pods of a
+// DaemonSet cannot have one port of their node.
+func surges(u *unstructured.Unstructured) bool {
+	if u.GetKind() != "DaemonSet" {
+		return u.GetKind() != "StatefulSet"
+	}
+	for _, spec := range podSpecs(u) {
+		if boolean(spec, "hostNetwork") {
+			return false
+		}
+		for _, c := range items(spec, "containers") {
+			for _, p := range items(c, "ports") {
+				if integer(p, "hostPort") > 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// desired is how many pods a workload asks for. Of a DaemonSet the nodes decide.
+func desired(u *unstructured.Unstructured) int {
+	if u.GetKind() == "DaemonSet" {
+		if str(u.Object, "spec", "template", "spec", "nodeSelector", labelNowhere) != "" {
+			return 0 // its status will say so
+		}
+		return int(integer(u.Object, "status", "desiredNumberScheduled"))
+	}
+	return int(integerOr(1, u.Object, "spec", "replicas"))
+}
+
+// native is the state of the controller that replaces pods by itself.
+func (v *view) native() *strategy.Native {
+	kind := v.h.Workload.Kind
+	n := &strategy.Native{Exact: kind == "StatefulSet", Either: kind == "DaemonSet"}
+	n.InPlace = !surges(v.r.workload)
+	u := v.controller
+	if u == nil {
+		return n
+	}
+	n.Version, n.Desired, n.Synced, n.Stamp = v.running, desired(u), observed(u), stampOf(u)
+	n.Autoscaled = kind == "DaemonSet" || v.h.autoscaled(u.GetName())
+	n.Update.MinReady = time.Duration(integer(u.Object, "spec", "minReadySeconds")) * time.Second
+	switch rolling := []string{"spec", "updateStrategy", "rollingUpdate"}; kind {
+	case "StatefulSet":
+		n.Update.MaxUnavailable = amount(u, append(rolling, "maxUnavailable")...)
+		if p := int(integer(u.Object, append(rolling, "partition")...)); p > 0 {
+			n.Update.Paused, n.Update.Upto = true, max(0, n.Desired-p)
+		}
+	case "DaemonSet":
+		n.Update.MaxSurge = amount(u, append(rolling, "maxSurge")...)
+		n.Update.MaxUnavailable = amount(u, append(rolling, "maxUnavailable")...)
+		n.Update.Paused = str(u.Object, "spec", "updateStrategy", "type") == "OnDelete"
+	default:
+		n.Update.MaxSurge = amount(u, "spec", "strategy", "rollingUpdate", "maxSurge")
+		n.Update.MaxUnavailable = amount(u, "spec", "strategy", "rollingUpdate", "maxUnavailable")
+		n.Update.ProgressDeadline = time.Duration(integer(u.Object, "spec", "progressDeadlineSeconds")) * time.Second
+		n.Update.Paused = boolean(u.Object, "spec", "paused")
+	}
+	n.Paused = n.Update.Paused
+	return n
+}
+
+// tune sets the parameters of the controller; what is zero is left alone. pods
+// is how many are asked for.
+func tune(u *unstructured.Unstructured, p strategy.Update, pods int) {
+	set := func(v any, path ...string) { _ = unstructured.SetNestedField(u.Object, v, path...) }
+	if p.MinReady > 0 {
+		set(seconds(p.MinReady), "spec", "minReadySeconds")
+	}
+	switch u.GetKind() {
+	case "StatefulSet":
+		partition := 0
+		if p.Paused {
+			// At zero it would not be paused; a pod that has been replaced stays so.
+			partition = max(1, pods-p.Upto)
+		}
+		set(int64(partition), "spec", "updateStrategy", "rollingUpdate", "partition")
+		if p.MaxUnavailable.Floor(100) > 1 {
+			// One is what it does anyway, and older servers know no other number.
+			set(amountValue(p.MaxUnavailable), "spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
+		}
+	case "DaemonSet":
+		if p.Paused {
+			unstructured.RemoveNestedField(u.Object, "spec", "updateStrategy")
+			set("OnDelete", "spec", "updateStrategy", "type")
+			return
+		}
+		set("RollingUpdate", "spec", "updateStrategy", "type")
+		setAmounts(set, p, "spec", "updateStrategy", "rollingUpdate")
+	default:
+		if !p.MaxSurge.IsZero() || !p.MaxUnavailable.IsZero() {
+			set("RollingUpdate", "spec", "strategy", "type")
+		}
+		setAmounts(set, p, "spec", "strategy", "rollingUpdate")
+		if p.ProgressDeadline > 0 {
+			set(max(seconds(p.ProgressDeadline), seconds(p.MinReady)+1), "spec", "progressDeadlineSeconds")
+		}
+		set(p.Paused, "spec", "paused")
+	}
+}
+
+func setAmounts(set func(v any, path ...string), p strategy.Update, path ...string) {
+	for field, a := range map[string]strategy.Amount{"maxSurge": p.MaxSurge, "maxUnavailable": p.MaxUnavailable} {
+		if !a.IsZero() {
+			set(amountValue(a), append(path, field)...)
+		}
+	}
+}
+
+// tunedFields are what tune may set.
+var tunedFields = [][]string{
+	{"spec", "replicas"}, {"spec", "paused"}, {"spec", "strategy"}, {"spec", "updateStrategy"},
+	{"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"},
+}
+
+// revisionHash is the part of a ControllerRevision's name that its pods carry in
+// a label: a StatefulSet's carry all of it.
+func revisionHash(owner, revision *unstructured.Unstructured) string {
+	if owner.GetKind() == "DaemonSet" {
+		return strings.TrimPrefix(revision.GetName(), owner.GetName()+"-")
+	}
+	return revision.GetName()
+}
