@@ -98,11 +98,14 @@ func (j *copyJob) send(ctx context.Context, u *upload, blob ocispec.Descriptor, 
 
 // stream sends what the session does not have yet. An error of the source is in src.
 func (j *copyJob) stream(ctx context.Context, u *upload, src *meter, blob ocispec.Descriptor, d artifact.Digest) error {
-	body, err := j.open(ctx, blob)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	source, err := j.open(reading, blob)
 	if err != nil {
 		src.err = err
 		return nil
 	}
+	body := newAhead(source, stop)
 	defer body.Close()
 	src.Reader = body
 	if _, err := io.CopyN(io.Discard, src, u.at); err != nil {

@@ -35,7 +35,7 @@
 //     read again, fails and may be repeated. What fails leaves an upload session, which is cancelled if the registry can be
 //     reached, and is never visible.
 //  4. One Put holds two chunks in memory ([StoreOptions.ChunkSize], 6 MiB), one Copy the manifests (at most 16 MiB, mostly a few
-//     KiB), and nothing of its blobs, of which three are copied at once.
+//     KiB) and 256 KiB of each of the three blobs that are copied at once.
 //  5. A tag that names something else is not moved unless [CopyOptions.MoveTag] says so.
 //  6. Logins are sent to the registry and its token service alone, not to where it redirects, and are in no error. An upload
 //     that a registry sends to another host is refused.

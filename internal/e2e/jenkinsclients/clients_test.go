@@ -3,6 +3,7 @@ package jenkinsclients
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -73,8 +74,8 @@ func agreed(t *testing.T, j *jenkinstest.Server, got map[string]any) {
 
 func TestPythonJenkins(t *testing.T) {
 	const python = "/usr/bin/python3"
-	if err := exec.Command(python, "-I", "-c", "import jenkins; jenkins.Jenkins").Run(); err != nil {
-		clustertest.Skip(t, "no python3-jenkins: install the package, or run internal/e2e/install.sh as root")
+	if out, err := exec.Command(python, "-I", "-c", "import jenkins; jenkins.Jenkins").CombinedOutput(); err != nil {
+		clustertest.Skip(t, fmt.Sprintf("no python3-jenkins: install the package, or run internal/e2e/install.sh as root (%v: %s)", err, out))
 	}
 	for name, secret := range map[string]string{"token": jenkinstest.AdminToken, "password": jenkinstest.AdminPassword} {
 		t.Run(name, func(t *testing.T) {
