@@ -329,3 +329,43 @@ func TestGroupsThatCannotBe(t *testing.T) {
 		require.Equal(t, groupOld, w.states())
 	})
 }
+
+// The reply to any write may be lost: with it dies the process, or it lives on.
+func TestGroupLosesReplies(t *testing.T) {
+	for _, dies := range []bool{true, false} {
+		for n, struck := 1, true; struck; n += stride(3) {
+			struck = false
+			t.Run(fmt.Sprintf("dies=%v/%d", dies, n), func(t *testing.T) {
+				groupWorld(t, func(w *world, g kube.Group) {
+					s := strategy.RedBlack{KeepOld: strategy.Immediately}
+					_, err := w.group(g, "run-1/prod/1", "v1", "v1", s).run()
+					require.NoError(t, err)
+					seen := 0
+					w.k.Inject(kubetest.Fault{Times: 1, LoseReply: true, Match: func(r kubetest.Request) bool {
+						if r.Verb == "get" || r.Verb == "list" || r.Verb == "watch" || r.DryRun {
+							return false
+						}
+						seen++
+						struck = struck || seen == n
+						return seen == n
+					}})
+					r := w.group(g, "run-2/prod/1", "v2", "v2", s)
+					died := false
+					r.crash = func() bool {
+						d := dies && struck && !died
+						died = died || d
+						return d
+					}
+					_, err = r.run()
+					if errors.Is(err, errCrash) {
+						w.connect()
+						r.fence++
+						_, err = r.run()
+					}
+					require.NoError(t, err)
+					require.Equal(t, groupNew, w.states())
+				})
+			})
+		}
+	}
+}

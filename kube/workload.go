@@ -60,8 +60,12 @@ func checkWorkload(u *unstructured.Unstructured) error {
 	if u.GetKind() == "Deployment" {
 		return nil
 	}
-	if kind := str(u.Object, "spec", "updateStrategy", "type"); kind == "OnDelete" {
+	switch kind := str(u.Object, "spec", "updateStrategy", "type"); kind {
+	case "", "RollingUpdate":
+	case "OnDelete":
 		return fmt.Errorf("%w: spec.updateStrategy.type: with OnDelete nothing replaces the pods; leave it out", ErrInvalid)
+	default:
+		return fmt.Errorf("%w: spec.updateStrategy.type: %s is no rolling update; leave it out", ErrInvalid, kind)
 	}
 	if integer(u.Object, "spec", "updateStrategy", "rollingUpdate", "partition") > 0 {
 		return fmt.Errorf("%w: spec.updateStrategy.rollingUpdate.partition: the strategy sets it; use PauseAt of strategy.Rolling", ErrInvalid)

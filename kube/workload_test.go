@@ -277,6 +277,7 @@ func TestWorkloadsThatCannotBe(t *testing.T) {
 	}
 	for want, yaml := range map[string]string{
 		"use PauseAt":                     strings.Replace(statefulYAML, "serviceName: shop", "serviceName: shop\n  updateStrategy: {rollingUpdate: {partition: 2}}", 1),
+		"is no rolling update":            strings.Replace(statefulYAML, "serviceName: shop", "serviceName: shop\n  updateStrategy: {type: Recreate}", 1),
 		"with OnDelete nothing":           strings.Replace(daemonYAML, "spec:\n  selector", "spec:\n  updateStrategy: {type: OnDelete}\n  selector", 1),
 		"the Deployment of the same name": shopYAML + "---\n" + strings.Split(statefulYAML, "---\n")[0],
 	} {
