@@ -9,12 +9,14 @@
 //
 // An execution of throughput and latency is five no-op tasks, build → unit ∥ lint →
 // deploy → verify, with 1 KiB in and out of each. The engine takes turns with bare
-// bbolt, on which one goroutine makes as many writes of the mean size, as many in
-// a transaction as executions are in flight; shareOfRaw compares the two.
-// shareOfBboltBatch compares with bbolt's own DB.Batch, called by as many
-// goroutines, right after, and shareOfBest with the faster of both.
-// latencyInSingleCommits is the p50 of one execution in those of one such write.
-// Mode raw makes such writes only.
+// bbolt, on which one goroutine makes the writes that the engine has just made
+// once more: the same keys and sizes, as many in a transaction as executions are
+// in flight; shareOfRaw compares the two. shareOfOrdered
+// compares with writes of the mean size in the order of their keys, which bbolt
+// likes best and no set of executions makes, and shareOfBboltBatch with bbolt's
+// own DB.Batch, called by as many goroutines with such writes.
+// latencyInSingleCommits is the p50 of one execution in those of one write.
+// Mode raw makes writes of the mean size only.
 //
 // Mode gates lets n executions wait for an approval on bolt, looks at what that
 // costs, restarts the engine, approves all of them and waits for their end. Mode
@@ -60,9 +62,10 @@ type result struct {
 	CPUmsPerExecution     float64 `json:"cpuMsPerExecution"`
 	RawWritesPerSecond    float64 `json:"rawWritesPerSecond,omitempty"`
 	ShareOfRaw            float64 `json:"shareOfRaw,omitempty"`
+	OrderedPerSecond      float64 `json:"orderedWritesPerSecond,omitempty"`
+	ShareOfOrdered        float64 `json:"shareOfOrdered,omitempty"`
 	BatchWritesPerSecond  float64 `json:"bboltBatchWritesPerSecond,omitempty"`
 	ShareOfBatch          float64 `json:"shareOfBboltBatch,omitempty"`
-	ShareOfBest           float64 `json:"shareOfBest,omitempty"`
 	RawSingleCommitP50ms  float64 `json:"rawSingleCommitP50ms,omitempty"`
 	LatencyInSingleWrites float64 `json:"latencyInSingleCommits,omitempty"`
 }
@@ -115,12 +118,12 @@ func run(mode, kind, dir string, n, c int) error {
 
 func rawOnly(kind, dir string, n, c int) (res result, err error) {
 	res = result{Mode: "raw", Store: kind, Concurrency: c}
-	r, done, err := newRaw(kind, dir, c, 5<<10)
+	r, done, err := newRaw(kind, filepath.Join(dir, "raw.db"), c)
 	if err != nil {
 		return res, err
 	}
 	defer done()
-	took, err := r.write(n)
+	took, err := r.write(ordered(0, n, c, 5<<10))
 	if err != nil {
 		return res, err
 	}
@@ -144,7 +147,6 @@ func throughput(mode, kind, dir string, n, c int) (result, error) {
 			return res, err
 		}
 		res.ShareOfBatch = res.WritesPerSecond / res.BatchWritesPerSecond
-		res.ShareOfBest = min(res.ShareOfRaw, res.ShareOfBatch)
 	}
 	return res, nil
 }
@@ -187,39 +189,45 @@ var release = pipeline.Define("bench", 1, func(b *pipeline.Builder, in pipeline.
 // is busy with other things slows both down alike.
 const rounds = 8
 
-// compare runs n executions and makes as many writes of their mean size on the
-// bare store, by turns.
+// compare runs n executions and makes the same writes on the bare store, by
+// turns.
 func compare(store pipeline.Store, dir string, n, c int, res *result) error {
-	count := &counter{}
-	e := pipeline.New(store, pipeline.Options{Observer: count})
+	count, trace := &counter{}, &tracer{Store: store}
+	e := pipeline.New(trace, pipeline.Options{Observer: count})
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
+	bare, closeBare, err := newRaw(res.Store, filepath.Join(dir, "raw.db"), c)
+	if err != nil {
+		return err
+	}
+	defer closeBare()
+	inOrder, closeInOrder, err := newRaw(res.Store, filepath.Join(dir, "ordered.db"), c)
+	if err != nil {
+		return err
+	}
+	defer closeInOrder()
 	took := make([]time.Duration, n)
-	var r *raw
-	var elapsed, used, rawElapsed time.Duration
-	var rawWrites int
+	var elapsed, used, bareTook, inOrderTook time.Duration
+	var bareWrites int
 	for k := range rounds {
-		before, begin, cpu := count.writes.Load(), time.Now(), cpuTime()
+		begin, cpu := time.Now(), cpuTime()
 		if err := executions(ctx, e, took, n*k/rounds, n*(k+1)/rounds, c); err != nil {
 			return err
 		}
 		elapsed, used = elapsed+time.Since(begin), used+cpuTime()-cpu
-		writes := int(count.writes.Load() - before)
-		if r == nil {
-			var closeRaw func() error
-			var err error
-			if r, closeRaw, err = newRaw(res.Store, dir, c, int(count.bytes.Load()/count.writes.Load())); err != nil {
-				return err
-			}
-			defer closeRaw()
-		}
-		d, err := r.write(writes)
+		writes := trace.take()
+		d, err := bare.write(writes)
 		if err != nil {
 			return err
 		}
-		rawElapsed, rawWrites = rawElapsed+d, rawWrites+writes
+		mean := int(count.bytes.Load() / count.writes.Load())
+		o, err := inOrder.write(ordered(bareWrites, len(writes), c, mean))
+		if err != nil {
+			return err
+		}
+		bareTook, inOrderTook, bareWrites = bareTook+d, inOrderTook+o, bareWrites+len(writes)
 	}
 	stop()
 	if err := <-done; err != nil {
@@ -232,11 +240,13 @@ func compare(store pipeline.Store, dir string, n, c int, res *result) error {
 	res.WritesPerExecution, res.FlushesPerExecution = writes/each, float64(count.flushes.Load())/each
 	res.BytesPerWrite, res.WritesPerSecond = float64(count.bytes.Load())/writes, writes/elapsed.Seconds()
 	res.CPUmsPerExecution = ms(used) / each
-	res.RawWritesPerSecond = float64(rawWrites) / rawElapsed.Seconds()
+	res.RawWritesPerSecond = float64(bareWrites) / bareTook.Seconds()
 	res.ShareOfRaw = res.WritesPerSecond / res.RawWritesPerSecond
+	res.OrderedPerSecond = float64(bareWrites) / inOrderTook.Seconds()
+	res.ShareOfOrdered = res.WritesPerSecond / res.OrderedPerSecond
 	if c == 1 {
-		slices.Sort(r.took)
-		res.RawSingleCommitP50ms = ms(r.took[len(r.took)/2])
+		slices.Sort(bare.took)
+		res.RawSingleCommitP50ms = ms(bare.took[len(bare.took)/2])
 		res.LatencyInSingleWrites = res.P50ms / res.RawSingleCommitP50ms
 	}
 	return nil

@@ -74,7 +74,7 @@ func agreed(t *testing.T, j *jenkinstest.Server, got map[string]any) {
 
 func TestPythonJenkins(t *testing.T) {
 	const python = "/usr/bin/python3"
-	if out, err := exec.Command(python, "-c", "import jenkins").CombinedOutput(); err != nil {
+	if out, err := exec.Command(python, "-I", "-c", "import jenkins; jenkins.Jenkins").CombinedOutput(); err != nil {
 		clustertest.Skip(t, fmt.Sprintf("no python3-jenkins: install the package, or run internal/e2e/install.sh as root (%v: %s)", err, out))
 	}
 	for name, secret := range map[string]string{"token": jenkinstest.AdminToken, "password": jenkinstest.AdminPassword} {
