@@ -155,6 +155,23 @@ func TestMutatedRecords(t *testing.T) {
 	})
 }
 
+// A group that has items before it has begun would get others when it begins, but
+// not their stages.
+func TestItemsBeforeTheGroupBegins(t *testing.T) {
+	def := everything().def
+	seen := map[StageStatus]bool{}
+	drive(t, false, func(r *record) {
+		r = r.clone()
+		i := r.find("all")
+		require.NoError(t, newView(def.plan, def.root, r).check(r))
+		if seen[r.Stages[i].Status] = true; r.Stages[i].Status == StagePending {
+			r.Stages[i].Items = []itemRec{{Key: "eu", Status: StagePending}}
+			require.ErrorContains(t, newView(def.plan, def.root, r).check(r), `"all" has items before`)
+		}
+	})
+	require.True(t, seen[StagePending] && seen[StageRunning] && seen[StageSucceeded])
+}
+
 // survive checks what becomes of stored bytes.
 func survive(t require.TestingT, raw []byte) {
 	def := everything().def

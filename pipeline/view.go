@@ -104,6 +104,8 @@ func (v *view) check(r *record) error {
 		switch {
 		case !group && len(s.Items) > 0 || in.n.Type == TypeSub && len(s.Items) > 1:
 			return fmt.Errorf("stage %q has items that it cannot have", s.ID)
+		case len(s.Items) > 0 && (s.Status == StagePending || s.Status == StageRunning && s.Phase != phaseGroup):
+			return fmt.Errorf("stage %q has items before it has begun with them", s.ID)
 		case s.Status == StageRunning && !in.n.may(s.Phase):
 			return fmt.Errorf("stage %q, a %s, runs in phase %q", s.ID, in.n.Type, s.Phase)
 		case s.Phase == phaseLock && r.lockOf(r.key(i)) == nil:
