@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -237,19 +236,11 @@ func (e *engine) last() string {
 	return e.details[len(e.details)-1]
 }
 
-// everyPoint takes every crash point, not every 23rd:
-//
-//	go test ./kube -run CrashPoints -every-point
-var everyPoint = flag.Bool("every-point", false, "let the canary die at every point")
-
 // Every crash point of a canary of three days: the process dies there and the
 // next one goes on.
 func TestCanaryCrashPoints(t *testing.T) {
 	step := stride(23)
-	if *everyPoint {
-		step = 1
-	}
-	at := 0
+	at := offset(t, step)
 	for reached := true; reached; at += step {
 		reached = false
 		canaryWorld(t, kube.HTTPRoute{Name: "shop"}, func(w *world) {
@@ -270,7 +261,7 @@ func TestCanaryCrashPoints(t *testing.T) {
 			require.Equal(t, []string{"assets", "shop"}, w.services(), "point %d", at)
 		})
 	}
-	require.Greater(t, at, 150, "a canary of three days has more points")
+	require.Greater(t, at-step, 150, "a canary of three days has more points")
 	t.Log(at-step, "points")
 }
 

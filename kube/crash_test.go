@@ -111,7 +111,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				if !dies && lname == "request" {
 					continue // to a process that lives, it is what a refusal is
 				}
-				for n := 0; ; n += stride(1) {
+				for n := offset(t, stride(2)); ; n += stride(2) {
 					struck := false
 					ok := t.Run(fmt.Sprintf("%s/%s/dies=%v/%d", sname, lname, dies, n), func(t *testing.T) {
 						bubble(t, smallYAML, func(w *world) {

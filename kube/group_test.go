@@ -231,7 +231,7 @@ func TestGroupWaitsBeforeTheOldVersionGoes(t *testing.T) {
 
 func TestGroupCrashPoints(t *testing.T) {
 	for _, worker := range []string{"v2", "bad"} {
-		for n, reached := 0, true; reached; n += stride(1) {
+		for n, reached := offset(t, stride(5)), true; reached; n += stride(5) {
 			reached = false
 			t.Run(fmt.Sprintf("%s/%d", worker, n), func(t *testing.T) {
 				groupWorld(t, func(w *world, g kube.Group) {
@@ -333,7 +333,7 @@ func TestGroupsThatCannotBe(t *testing.T) {
 // The reply to any write may be lost: with it dies the process, or it lives on.
 func TestGroupLosesReplies(t *testing.T) {
 	for _, dies := range []bool{true, false} {
-		for n, struck := 1, true; struck; n += stride(3) {
+		for n, struck := 1+offset(t, stride(3)), true; struck; n += stride(3) {
 			struck = false
 			t.Run(fmt.Sprintf("dies=%v/%d", dies, n), func(t *testing.T) {
 				groupWorld(t, func(w *world, g kube.Group) {

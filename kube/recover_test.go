@@ -27,7 +27,7 @@ func TestRecoverAtEveryPoint(t *testing.T) {
 	for sname, s := range strategies {
 		for _, way := range []kube.Way{kube.Restore, kube.Finish} {
 			for _, first := range []bool{false, true} {
-				for n := 1; ; n += stride(3) {
+				for n := 1 + offset(t, stride(12)); ; n += stride(12) {
 					reached := false
 					ok := t.Run(fmt.Sprintf("%s/%s/first=%v/%d", sname, way, first, n), func(t *testing.T) {
 						bubble(t, smallYAML, func(w *world) {
@@ -152,7 +152,7 @@ func TestRecoverWithoutTheSecret(t *testing.T) {
 // Undo without a result finds out what the release did, wherever it stopped.
 func TestUndoOfUnknownOutcome(t *testing.T) {
 	for sname, s := range strategies {
-		for n := 1; ; n += stride(3) {
+		for n := 1 + offset(t, stride(3)); ; n += stride(3) {
 			reached := false
 			ok := t.Run(fmt.Sprintf("%s/%d", sname, n), func(t *testing.T) {
 				bubble(t, smallYAML, func(w *world) {

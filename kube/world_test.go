@@ -2,15 +2,18 @@ package kube_test
 
 import (
 	"context"
+	"flag"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
-	"github.com/gennaker/gennaker/kube"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/gennaker/gennaker/kube"
 )
 
 func (w *world) typed() kubernetes.Interface {
@@ -137,11 +140,27 @@ func (w *world) claimed() string {
 	return m.Data["handle"]
 }
 
+// everyPoint takes every point of each enumeration, which are minutes:
+//
+//	go test ./kube -every-point
+var everyPoint = flag.Bool("every-point", false, "let the process die at every point of each enumeration")
+
 // stride is how far apart the points are that an enumeration takes: each nth, and
-// with -short, as under the race detector, each fifth of those.
+// with -short each fifth of those.
 func stride(n int) int {
-	if testing.Short() {
+	switch {
+	case *everyPoint:
+		return 1
+	case testing.Short():
 		return 5 * n
 	}
+	return n
+}
+
+// offset is where an enumeration of a stride begins: anywhere, so that many runs
+// take every point.
+func offset(t *testing.T, stride int) int {
+	n := rand.IntN(stride)
+	t.Logf("each %d. point from %d on", stride, n)
 	return n
 }

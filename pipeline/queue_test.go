@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -59,11 +60,32 @@ func TestQueueWithHoles(t *testing.T) {
 	})
 }
 
+// diary is what tasks have done, of several engines at once.
+type diary struct {
+	mu  sync.Mutex
+	did []string
+}
+
+func (d *diary) note(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.did = append(d.did, what)
+}
+
+// take returns what was done since the last call.
+func (d *diary) take() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	did := d.did
+	d.did = nil
+	return did
+}
+
 // cleaned is a pipeline that has something to clean up once it has prepared it.
-func cleaned(did *[]string, fail *bool) *pipeline.Pipeline[string, string] {
+func cleaned(d *diary, fail *bool) *pipeline.Pipeline[string, string] {
 	task := func(name string) stage.Task[string, string] {
 		return stage.Func(name+"/v1", func(c *stage.Ctx, in string) (string, error) {
-			*did = append(*did, name+" "+c.Execution())
+			d.note(name + " " + c.Execution())
 			if name == "work" && *fail {
 				return "", stage.Permanent(fmt.Errorf("no"))
 			}
@@ -82,9 +104,9 @@ func cleaned(did *[]string, fail *bool) *pipeline.Pipeline[string, string] {
 // before a restart or an import: then it does so when its turn comes.
 func TestCancelledInTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var did []string
+		var d diary
 		fail := true
-		p := cleaned(&did, &fail)
+		p := cleaned(&d, &fail)
 		e := engine(t, p)
 		a := begin(t, e, p, "a", "x")
 		require.Equal(t, pipeline.Failed, finish(t, a).Status)
@@ -95,7 +117,7 @@ func TestCancelledInTheQueue(t *testing.T) {
 		require.NoError(t, fresh.Cancel(t.Context(), "alice", "not needed"))
 		require.Equal(t, "canceled prepare=canceled work=canceled clean=canceled", statusOf(finish(t, fresh)))
 
-		did = nil
+		d.take()
 		require.NoError(t, a.Restart(t.Context(), "work", "alice", "again"))
 		synctest.Wait()
 		require.NoError(t, a.Cancel(t.Context(), "alice", "after all not"))
@@ -103,16 +125,16 @@ func TestCancelledInTheQueue(t *testing.T) {
 		require.Equal(t, pipeline.Running, snapshot(t, a).Status, "it is not its turn to clean up")
 		require.Equal(t, "canceled prepare=succeeded work=canceled clean=succeeded", statusOf(finish(t, a)))
 		require.Equal(t, pipeline.Succeeded, finish(t, b).Status)
-		require.Equal(t, "work b; clean b; clean a", strings.Join(did, "; "))
+		require.Equal(t, "work b; clean b; clean a", strings.Join(d.take(), "; "))
 	})
 }
 
 // An import is the same: what it has prepared elsewhere is cleaned up here.
 func TestCancelledInTheQueueAfterAnImport(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var did []string
+		var d diary
 		fail := false
-		p := cleaned(&did, &fail)
+		p := cleaned(&d, &fail)
 		from, here := engine(t, p), engine(t, p)
 		begin(t, from, p, "a", "x")
 		b := begin(t, here, p, "b", "x")
@@ -126,6 +148,7 @@ func TestCancelledInTheQueueAfterAnImport(t *testing.T) {
 		require.NoError(t, a.Cancel(t.Context(), "alice", "moved in vain"))
 		require.Equal(t, "canceled prepare=canceled work=canceled clean=succeeded", statusOf(finish(t, a)))
 		require.Equal(t, pipeline.Succeeded, finish(t, b).Status)
+		did := d.take()
 		require.Equal(t, "clean a", did[len(did)-1])
 	})
 }
