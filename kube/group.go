@@ -21,9 +21,10 @@ import (
 //
 // The Apps go forward side by side, by the same strategy. One whose new version
 // serves waits for the others before its old version is given up (with Rolling,
-// before the release of the App ends); meanwhile it stays as it is. As soon as one fails, all the others are
-// taken back, those that have arrived included. Each image of the set must be used
-// by one App at least. Apps may be in several namespaces and clusters.
+// before the release of the App ends); meanwhile it stays as it is. As soon as one
+// fails, all the others are taken back, those that have arrived included. Each
+// image of the set must be used by one App at least. Apps may be in several
+// namespaces and clusters.
 //
 // What people tell a Group is told to each App. The traffic of two Apps does not
 // move in the same instant: each version must get on with the other's old one.

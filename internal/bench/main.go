@@ -11,10 +11,9 @@
 // deploy → verify, with 1 KiB in and out of each. The engine takes turns with bare
 // bbolt, on which one goroutine makes the writes that the engine has just made
 // once more: the same keys and sizes, as many in a transaction as executions are
-// in flight; shareOfRaw compares the two. shareOfOrdered
-// compares with writes of the mean size in the order of their keys, which bbolt
-// likes best and no set of executions makes, and shareOfBboltBatch with bbolt's
-// own DB.Batch, called by as many goroutines with such writes.
+// in flight; shareOfRaw compares the two. shareOfOrdered compares with writes of
+// the mean size in the order of their keys, which is what bbolt likes best, and
+// shareOfBboltBatch with bbolt's own DB.Batch, called by as many goroutines.
 // latencyInSingleCommits is the p50 of one execution in those of one write.
 // Mode raw makes writes of the mean size only.
 //

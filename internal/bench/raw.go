@@ -126,7 +126,7 @@ func ordered(first, n, c, size int) []write {
 	ws := make([]write, n)
 	for i := range ws {
 		k := first + i
-		ws[i] = write{fmt.Sprintf("x/raw-%08d-%d", k/c/6, k%c), size}
+		ws[i] = write{fmt.Sprintf("x/raw-%08d-%08d", k/c/6, k%c), size}
 	}
 	return ws
 }

@@ -1,0 +1,267 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// survey records the baseline and finds out by dry run what the API server
+// would refuse. All refusals are reported at once.
+func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Object) error {
+	pending := pendingNamespaces(r)
+	var errs []error
+	note := func(err error) error {
+		if err == nil || !refusal(err) && !isTyped(err) {
+			return err
+		}
+		errs = append(errs, err)
+		return nil
+	}
+	for _, list := range []struct {
+		objects []*unstructured.Unstructured
+		writes  *[]Write
+	}{{r.before, &h.Before}, {r.after, &h.After}} {
+		for _, u := range list.objects {
+			w, err := a.surveyObject(ctx, h, r, u, pending)
+			if err := note(err); err != nil {
+				return err
+			}
+			if err == nil && w != nil {
+				*list.writes = append(*list.writes, *w)
+			}
+		}
+	}
+	if err := note(a.surveyWorkload(ctx, h, r, pending)); err != nil {
+		return err
+	}
+	if err := note(a.surveyAutoscalers(ctx, h, r)); err != nil {
+		return err
+	}
+	if err := note(a.surveyRouter(ctx, h, r)); err != nil {
+		return err
+	}
+	if err := note(a.surveyPruned(ctx, h, r, inventory)); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// pendingNamespaces are those that a release makes.
+func pendingNamespaces(r *rendered) map[string]bool {
+	out := map[string]bool{}
+	for _, u := range r.before {
+		if u.GetKind() == "Namespace" {
+			out[u.GetName()] = true
+		}
+	}
+	return out
+}
+
+// isTyped reports whether an error is an answer about the object rather than
+// trouble on the way.
+func isTyped(err error) bool {
+	var conflict *ConflictError
+	var unknown *UnknownKindError
+	return errors.As(err, &conflict) || errors.As(err, &unknown) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrServing)
+}
+
+// surveyObject compares an object with what a dry run makes of it. It returns
+// nil for one that would not change.
+func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstructured.Unstructured, pending map[string]bool) (*Write, error) {
+	o := objectOf(u)
+	live, err := a.Cluster.get(ctx, o)
+	var unknown *UnknownKindError
+	if errors.As(err, &unknown) {
+		// Its definition is among the manifests, or render would have refused it.
+		return &Write{Object: o}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range r.allFronts() {
+		if f.Object == o {
+			if err := a.surveyFront(h, f, live); err != nil {
+				return nil, err
+			}
+		}
+	}
+	dry, err := a.applyOwn(ctx, u, true)
+	if live == nil && pending[o.Namespace] && apierrors.IsNotFound(err) {
+		return &Write{Object: o}, nil
+	}
+	if fields := immutableFields(err); live != nil && fields != nil {
+		return a.recreation(ctx, h, u, live, fields)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if live == nil {
+		return &Write{Object: o}, nil
+	}
+	if !changed(live, dry) {
+		return nil, nil
+	}
+	w := &Write{Object: o, UID: live.GetUID()}
+	if o.is("", "Secret") || o.is("", "ConfigMap") {
+		w.Backup = a.backupName(h.Key, o)
+		return w, nil
+	}
+	w.Inverse, err = inverse(live, dry, a.owner())
+	return w, err
+}
+
+// inverse is the configuration that takes an apply back: of everything that it
+// sets or set before, what is there now.
+func inverse(live, dry *unstructured.Unstructured, owner string) (json.RawMessage, error) {
+	fields := union(ownedFields(live, owner), ownedFields(dry, owner))
+	got, _ := extract(live.Object, fields).(map[string]any)
+	out := &unstructured.Unstructured{Object: got}
+	if got == nil || len(fields) == 0 {
+		out.Object = map[string]any{}
+	}
+	out.SetAPIVersion(dry.GetAPIVersion())
+	out.SetKind(dry.GetKind())
+	out.SetName(dry.GetName())
+	out.SetNamespace(dry.GetNamespace())
+	notes := out.GetAnnotations()
+	for _, k := range []string{AnnotationRelease, AnnotationStep, AnnotationFence} {
+		delete(notes, k)
+	}
+	out.SetAnnotations(notes)
+	return json.Marshal(out.Object)
+}
+
+// surveyFront records a Service's selector and who else holds it.
+func (a App) surveyFront(h *Handle, f front, live *unstructured.Unstructured) error {
+	front := Front{Object: f.Object, Existed: live != nil}
+	if live != nil {
+		front.Selector = stringMap(live.Object, "spec", "selector")
+		if err := a.foreignSelector(f.Object, live); err != nil {
+			return err
+		}
+	}
+	h.Fronts = append(h.Fronts, front)
+	return nil
+}
+
+func (a App) foreignSelector(o Object, live *unstructured.Unstructured) error {
+	if a.TakeFields {
+		return nil
+	}
+	var found []Conflict
+	for _, e := range live.GetManagedFields() {
+		var t fieldTree
+		if e.FieldsV1 == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &t) != nil {
+			continue
+		}
+		if _, has := asTree(t["f:spec"])["f:selector"]; has && e.Manager != a.owner()+trafficSuffix && e.Manager != a.owner() {
+			found = append(found, Conflict{Manager: e.Manager, Field: ".spec.selector"})
+		}
+	}
+	if found != nil {
+		return &ConflictError{Object: o, Conflicts: found}
+	}
+	return nil
+}
+
+// surveyWorkload does the same for the workload that the strategy writes.
+func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending map[string]bool) error {
+	u := r.versioned()
+	if h.Native {
+		u = r.workload.DeepCopy()
+	}
+	h.Workload = objectOf(u)
+	live, err := a.Cluster.get(ctx, h.Workload)
+	if err != nil {
+		return err
+	}
+	h.Existed = live != nil
+	if err := a.surveyPinned(h, live); err != nil {
+		return err
+	}
+	if live != nil && !h.Native {
+		return nil
+	}
+	dry, err := a.applyOwn(ctx, u, true)
+	if pending[h.Namespace] && apierrors.IsNotFound(err) {
+		return nil
+	}
+	if fields := immutableFields(err); fields != nil {
+		advice := "the workload is never recreated, its traffic would be lost: "
+		if h.Workload.Kind == "Deployment" {
+			return &ImmutableError{h.Workload, fields, advice + "use strategy.RedBlack, which makes a Deployment for each version"}
+		}
+		return &ImmutableError{h.Workload, fields, advice + "release it under another name"}
+	}
+	if err != nil || live == nil {
+		return err
+	}
+	h.NativeRecord, err = inverse(live, dry, a.owner())
+	if err != nil {
+		return err
+	}
+	h.NativeVersion = str(live.Object, "spec", "template", "metadata", "labels", LabelVersion)
+	if h.NativeVersion == "" {
+		h.NativeVersion, err = a.Cluster.revisionOf(ctx, live)
+	}
+	return err
+}
+
+// surveyPinned refuses a rolling update of a Deployment while the traffic is
+// pinned to another one.
+func (a App) surveyPinned(h *Handle, live *unstructured.Unstructured) error {
+	if !h.Native {
+		return nil
+	}
+	running := ""
+	if live != nil {
+		running = str(live.Object, "spec", "template", "metadata", "labels", LabelVersion)
+	}
+	for _, f := range h.Fronts {
+		if id := f.Selector[LabelVersion]; id != "" && id != nowhere && id != running {
+			return fmt.Errorf("%s: %w: it leads to version %s, a Deployment that red/black made; go on with red/black, or delete the App's Deployments and release it anew",
+				f.Object, ErrInvalid, id)
+		}
+	}
+	return nil
+}
+
+// surveyAutoscalers finds workloads whose replicas belong to an autoscaler.
+func (a App) surveyAutoscalers(ctx context.Context, h *Handle, r *rendered) error {
+	note := func(u *unstructured.Unstructured) {
+		name := str(u.Object, "spec", "scaleTargetRef", "name")
+		if str(u.Object, "spec", "scaleTargetRef", "kind") == h.Workload.Kind && !h.autoscaled(name) {
+			h.Autoscalers = append(h.Autoscalers, name)
+		}
+	}
+	at, err := a.Cluster.at(ctx, Object{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler", Namespace: a.Namespace})
+	if err != nil {
+		return err
+	}
+	list, err := at.List(ctx, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("list HorizontalPodAutoscalers in %s: %w", a.Namespace, err)
+	}
+	if err == nil {
+		for i := range list.Items {
+			note(&list.Items[i])
+		}
+	}
+	for _, u := range r.after {
+		if u.GetKind() == "HorizontalPodAutoscaler" && str(u.Object, "spec", "scaleTargetRef", "name") == a.Name {
+			_ = unstructured.SetNestedField(u.Object, h.Workload.Name, "spec", "scaleTargetRef", "name")
+			if h.Existed {
+				note(u)
+			}
+		}
+	}
+	slices.Sort(h.Autoscalers)
+	return nil
+}
