@@ -70,8 +70,10 @@
 // [Limited] and [LimitedBy] limit how many executions of a pipeline are under way,
 // and say what becomes of others: they queue, the newest wins, or Start refuses them
 // with a [LimitError]. stage.Lock takes a mutex that any pipeline may name. Both are
-// counted in one document per name, changed by compare-and-set, and paused and
-// waiting executions count. A place is asked for after the execution's record says
+// counted in documents that are changed by compare-and-set, and paused and waiting
+// executions count. A store has 4096 such documents at most, each for the keys and
+// names that fall to it, and nothing stays in them of one that nobody has or waits
+// for: a limit by branch does not make a store grow. A place is asked for after the execution's record says
 // so and given back before it says that it has, so a crash loses none; the place of
 // an execution that was deleted is given to the next within a minute, or up to half
 // an hour if the next one was far back a while ago. Whoever waits
