@@ -91,7 +91,11 @@ func (e *Embedded) observeLeases(ctx context.Context, w *worker, seen map[string
 	return gone, next
 }
 
+// allLeases reads the leases of all workers. There are few, so a store that does not
+// answer soon is asked again: it may have lost the question.
 func (e *Embedded) allLeases(ctx context.Context) ([]Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL/3)
+	defer cancel()
 	var all []Item
 	for after := ""; ; {
 		items, err := e.store.List(ctx, leasePrefix, after, 1000)
