@@ -58,14 +58,14 @@ func TestTakeOverDespiteTrouble(t *testing.T) {
 	})
 }
 
-// silent is a store that once does not answer a question about leases.
+// silent is a store that once does not answer.
 type silent struct {
 	pipeline.Store
-	list, get atomic.Bool // the next one gets no answer
+	list, get, all atomic.Bool // the next question of the kind gets no answer
 }
 
 func (s *silent) List(ctx context.Context, prefix, after string, limit int) ([]pipeline.Item, error) {
-	if prefix == "w/" && s.list.CompareAndSwap(true, false) {
+	if prefix == "w/" && s.list.CompareAndSwap(true, false) || prefix == "x/" && s.all.CompareAndSwap(true, false) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -80,11 +80,13 @@ func (s *silent) Get(ctx context.Context, key string) (pipeline.Item, error) {
 	return s.Store.Get(ctx, key)
 }
 
-// A question about leases that gets no answer is asked again in time.
+// A question about leases that gets no answer is asked again in time. So is one about
+// all executions that was asked before the worker was gone.
 func TestTakeOverDespiteSilence(t *testing.T) {
 	for name, of := range map[string]func(*silent) *atomic.Bool{
 		"of the list of leases": func(s *silent) *atomic.Bool { return &s.list },
 		"of a lease":            func(s *silent) *atomic.Bool { return &s.get },
+		"of the executions":     func(s *silent) *atomic.Bool { return &s.all },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -98,9 +100,14 @@ func TestTakeOverDespiteSilence(t *testing.T) {
 				defer stop()
 				begin(t, a, p, "x", 1)
 				time.Sleep(2 * time.Minute)
+				if of(store) == &store.all {
+					store.all.Store(true)
+					time.Sleep(2 * time.Minute)
+					require.False(t, store.all.Load(), "it looks at all executions now and then")
+				}
 				a.crash()
 				crashed := time.Now()
-				of(store).Store(true)
+				of(store).Store(of(store) != &store.all)
 				for time.Since(crashed) < 2*ttl {
 					if s, err := below.Get(t.Context(), "x/x"); err == nil && strings.Contains(string(s.Value), `"epoch":2`) {
 						break
