@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -108,13 +109,21 @@ func (k *soak) release(t *testing.T, tag string, kill bool) {
 		k.runs(t, namespace, tag, replicas)
 	}
 	k.unharmed(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for _, w := range k.all {
+		// A kept connection stays with its pod for as long as that one lives.
+		require.NoError(t, w.load.Until(ctx, func(r load.Report) bool { return r.ByVersion[shopDigest(tag)] > 0 }), w)
 		r, stage := w.load.Report(), w.namespace[len("shop-"):]
-		require.NotZero(t, r.ByVersion[shopDigest(tag)], "%s: nothing of the new version", w)
-		if !w.options.KeepAlive && o.has(stage, pipeline.EventStageStarted) {
-			settled, last := o.settled(t, stage), r.Last[shopDigest(k.before)]
-			require.False(t, last.After(settled), "%s: the old version answered %s after the traffic had settled\n%s", w, last.Sub(settled), o)
+		if w.options.KeepAlive || !o.has(stage, pipeline.EventStageSucceeded) {
+			continue
 		}
+		settled := o.at(t, stage, pipeline.EventStageSucceeded)
+		if !kill { // else the word of it may have died with the process
+			settled = o.settled(t, stage)
+		}
+		last := r.Last[shopDigest(k.before)]
+		require.False(t, last.After(settled), "%s: the old version answered %s after the traffic had settled\n%s", w, last.Sub(settled), o)
 	}
 	k.before = tag
 }
