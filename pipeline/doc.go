@@ -45,7 +45,8 @@
 //     every third of Options.LeaseTTL. Others judge it by their own monotonic
 //     clocks alone: no time is written, and no two machines' clocks are compared.
 //     A lease that has not changed for 1.2 TTL is fenced by compare-and-set, and the
-//     executions are taken over one by one in the same way: within 1.6 TTL.
+//     executions are taken over one by one in the same way: within 1.4 TTL and the
+//     time that it takes to read all executions once.
 //  2. A process that has not renewed its lease for 0.8 TTL starts nothing more, and
 //     the contexts of its calls end with [ErrFenced]. When they have returned, it
 //     joins again under a new name. One that was suspended finds out before it
