@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,15 +67,21 @@ func counting(t *testing.T, store pipeline.Store) []pipeline.Item {
 	return items
 }
 
+// unhurried are processes that look seldom, so that hours cost little.
+var unhurried = pipeline.Options{DrainTimeout: time.Second, LeaseTTL: 10 * time.Minute, HintPoll: 20 * time.Second}
+
 // A store does not grow with the keys and names ever used: there are 4096 documents,
 // and nothing is left in them.
 func TestKeysLeaveNothingBehind(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := &inn{in: map[string]int{}}
-		x := &exclusive{t: t, in: map[string]string{}}
-		p, q := h.visit(), deploys("deploys", x, false)
+		p := h.visit()
+		q := pipeline.Define("locks", 1, func(b *pipeline.Builder, env pipeline.Ref[string]) pipeline.Ref[string] {
+			lock := stage.Lock(b, "lock", env)
+			return stage.Run(b, "deploy", stage.Func("deploy/v1", func(_ *stage.Ctx, env string) (string, error) { return env, nil }), env, stage.After(lock))
+		})
 		below := pipeline.NewMemory()
-		a := share(t, below, p, q)
+		a := shareWith(t, below, unhurried, p, q)
 		defer a.stop()
 		var runs []*pipeline.Run[string]
 		for k := range 100 {
@@ -145,25 +152,24 @@ func takenMeanwhile(t *testing.T, first, second string, n int, fate storetest.Fa
 	h := &inn{in: map[string]int{}}
 	p := h.visit()
 	below := pipeline.NewMemory()
-	a, b := share(t, below, p), share(t, below, p)
+	b := shareWith(t, below, unhurried, p)
 	defer b.stop()
-	defer a.stop()
-	pass, seen := a.store.OnWrite, 0
-	a.store.OnWrite = func(w storetest.Write) storetest.Fault {
-		if !strings.HasPrefix(w.Key, "m/") {
-			return pass(w)
-		}
-		if seen++; seen != n {
+	var seen atomic.Int64
+	disturbed := storetest.NewFaulty(below)
+	disturbed.OnWrite = func(w storetest.Write) storetest.Fault {
+		if !strings.HasPrefix(w.Key, "m/") || seen.Add(1) != int64(n) {
 			return storetest.Fault{}
 		}
-		happened = true
 		begin(t, b, p, "second", second)
 		return storetest.Fault{Fate: fate}
 	}
+	a := shareWith(t, disturbed, unhurried, p)
+	defer a.stop()
 	begin(t, a, p, "first", first)
 	time.Sleep(90 * time.Minute)
 	begin(t, b, p, "third", first)
-	a.store.Land()
+	disturbed.Land()
+	happened = seen.Load() >= int64(n)
 	begin(t, b, p, "fourth", second)
 	for _, id := range []string{"first", "second", "third", "fourth"} {
 		if id != "second" || happened {

@@ -346,17 +346,19 @@ func TestWaitForAnothersExecution(t *testing.T) {
 			hour(r)
 			p := effect(r)
 			below := pipeline.NewMemory()
-			a, b := share(t, below, p), share(t, below, p)
+			a := shareWith(t, below, unhurried, p)
 			defer a.stop()
-			defer b.stop()
 			begin(t, a, p, "x", 1)
 			var reads atomic.Int64
-			b.store.OnRead = func(key string) error {
+			slowly := storetest.NewFaulty(below)
+			slowly.OnRead = func(key string) error {
 				if key == "x/x" && reads.Add(1) == int64(slow) {
 					time.Sleep(time.Second)
 				}
 				return nil
 			}
+			b := shareWith(t, slowly, unhurried, p)
+			defer b.stop()
 			run := begin(t, b, p, "x", 1)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 			defer cancel()
