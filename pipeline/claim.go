@@ -104,18 +104,19 @@ func (x *execution) publish(r *record, after uint64) {
 	}
 }
 
-// leaveAlone lets go of an execution that another process works on.
+// leaveAlone lets go of an execution that another process works on, or none.
 func (x *execution) leaveAlone() {
 	x.mu.Lock()
 	x.m, x.rt = nil, nil
 	x.cur.Store(nil)
 	x.mu.Unlock()
 	x.e.mu.Lock()
-	defer x.e.mu.Unlock()
 	x.adopted = false
 	if x.users == 0 && x.e.execs[x.id] == x {
 		delete(x.e.execs, x.id)
 	}
+	x.e.mu.Unlock()
+	x.wake(true) // whoever thought that this engine would tell must look for himself
 }
 
 // lookAt looks at the record again if somebody says that it has changed.

@@ -45,7 +45,8 @@
 //     every third of Options.LeaseTTL. Others judge it by their own monotonic
 //     clocks alone: no time is written, and no two machines' clocks are compared.
 //     A lease that has not changed for 1.2 TTL is fenced by compare-and-set, and the
-//     executions are taken over one by one in the same way: within 1.6 TTL.
+//     executions are taken over one by one in the same way: within 1.4 TTL and the
+//     time that it takes to read all executions once.
 //  2. A process that has not renewed its lease for 0.8 TTL starts nothing more, and
 //     the contexts of its calls end with [ErrFenced]. When they have returned, it
 //     joins again under a new name. One that was suspended finds out before it
@@ -70,8 +71,10 @@
 // [Limited] and [LimitedBy] limit how many executions of a pipeline are under way,
 // and say what becomes of others: they queue, the newest wins, or Start refuses them
 // with a [LimitError]. stage.Lock takes a mutex that any pipeline may name. Both are
-// counted in one document per name, changed by compare-and-set, and paused and
-// waiting executions count. A place is asked for after the execution's record says
+// counted in documents that are changed by compare-and-set, and paused and waiting
+// executions count. A store has 4096 such documents at most, each for the keys and
+// names that fall to it, and nothing stays in them of one that nobody has or waits
+// for: a limit by branch does not make a store grow. A place is asked for after the execution's record says
 // so and given back before it says that it has, so a crash loses none; the place of
 // an execution that was deleted is given to the next within a minute, or up to half
 // an hour if the next one was far back a while ago. Whoever waits

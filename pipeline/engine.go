@@ -59,9 +59,10 @@ type Options struct {
 	// PollBudget is how long a call of Poll may block on a watch; default 20 s.
 	PollBudget time.Duration
 	// LeaseTTL is how long a process that shares its store with others may be out of
-	// touch with it before they take over its executions, which is done after 1.2 to
-	// 1.6 of it; default 15 s. All processes on a store must have the same. It costs
-	// a write every third of it. A store that is not shared needs none.
+	// touch with it before they take over its executions, which begins after 1.2 to
+	// 1.4 of it and takes as long as reading all executions; default 15 s. All
+	// processes on a store must have the same. It costs a write every third of it and
+	// a List of the leases every sixth. A store that is not shared needs none.
 	LeaseTTL time.Duration
 	// HintPoll is how often a process that shares its store looks for what others
 	// have left for it: signals, new executions; default 1 s. It costs two Lists of

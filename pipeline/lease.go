@@ -76,6 +76,8 @@ func (e *Embedded) putLease(ctx context.Context, l leaseRec, want Version) (Vers
 
 // dead reports whether a worker can do nothing any more. This never changes back.
 func (e *Embedded) dead(ctx context.Context, worker string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL/3)
+	defer cancel()
 	item, err := e.store.Get(ctx, leasePrefix+worker)
 	if errors.Is(err, ErrNotFound) { // it was deleted after everything had been taken over
 		return true, nil

@@ -134,7 +134,7 @@ const maxLockName = 256
 
 // lockRec is a place that an execution wants, waits for, or has.
 type lockRec struct {
-	Name   string    `json:"name"` // of the document
+	Name   string    `json:"name"` // under which it is counted
 	Ticket string    `json:"ticket"`
 	State  lockState `json:"state"`
 	// Stage takes a mutex; without one, the place is the execution's own. Nothing
@@ -155,7 +155,7 @@ const (
 	lockReleasing lockState = "releasing"
 )
 
-// limitName and mutexName name the documents that count.
+// limitName and mutexName are the names under which places are counted.
 func limitName(pipeline, key string) string {
 	if key == "" {
 		return "pipeline " + pipeline

@@ -68,9 +68,11 @@ func (x *execution) read(at uint64) error {
 	case errors.As(err, &bad):
 		return unusable(err)
 	case archived:
+		x.leaveAlone()
 		x.e.forget(x)
 		return fmt.Errorf("execution %q: %w", x.id, ErrArchived)
 	case errors.Is(err, ErrNotFound):
+		x.leaveAlone()
 		x.e.forget(x)
 		return fmt.Errorf("execution %q: %w", x.id, err)
 	case err != nil:

@@ -7,15 +7,24 @@ import (
 	"slices"
 )
 
-// lockDoc is the document of one limit or mutex: those who are admitted and those
-// who wait, in the order in which they came. It is changed by compare-and-set only,
-// so a place is never given twice.
+// lockPage is a document that counts limits and mutexes: those whose names have the
+// same lockKey. It is changed by compare-and-set only, so a place is never given
+// twice. There are so few pages that none is ever deleted: a store cannot delete a
+// value on condition, and whoever deleted an empty document could delete the place
+// that somebody else has just taken in it. A name that nobody holds or waits for is
+// in none.
+type lockPage struct {
+	Format    int        `json:"format"`
+	MinReader int        `json:"minReader"`
+	Rev       uint64     `json:"rev"`
+	Locks     []*lockDoc `json:"locks,omitempty"`
+}
+
+// lockDoc is one limit or mutex: those who are admitted and those who wait, in the
+// order in which they came.
 type lockDoc struct {
-	Format    int      `json:"format"`
-	MinReader int      `json:"minReader"`
-	Name      string   `json:"name"`
-	Rev       uint64   `json:"rev"`
-	Tickets   []ticket `json:"tickets,omitempty"`
+	Name    string   `json:"name"`
+	Tickets []ticket `json:"tickets"`
 }
 
 // ticket is one place, or the wish for one.
@@ -29,21 +38,35 @@ type ticket struct {
 
 const lockPrefix = "m/"
 
-// lockKey is the key of a lock's document. Names may have any bytes.
+// lockKey is the key of the page that counts a lock, one of 4096. Names may have any
+// bytes.
 func lockKey(name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return lockPrefix + hex.EncodeToString(sum[:16])
+	return lockPrefix + hex.EncodeToString(sum[:2])[:3]
 }
 
-func decodeLock(name string, item Item) (*lockDoc, error) {
-	d := &lockDoc{}
-	if err := json.Unmarshal(item.Value, d); err != nil || d.Name != name {
-		return nil, &RecordError{Key: item.Key, Err: ErrCorrupt, Problem: "does not count " + name + "; delete it when nothing of that is under way"}
-	}
-	if d.MinReader > recordFormat {
+func decodeLocks(item Item) (*lockPage, error) {
+	p := &lockPage{}
+	err := json.Unmarshal(item.Value, p)
+	if err == nil && p.MinReader > recordFormat {
 		return nil, &RecordError{Key: item.Key, Err: ErrParked, Problem: "was written by a newer program"}
 	}
-	return d, nil
+	if err != nil || slices.ContainsFunc(p.Locks, func(d *lockDoc) bool { return d == nil || lockKey(d.Name) != item.Key }) {
+		return nil, &RecordError{Key: item.Key, Err: ErrCorrupt, Problem: "does not count limits and mutexes; delete it when nothing is under way"}
+	}
+	return p, nil
+}
+
+// lock returns the lock of that name. It is in the page even if it has no tickets.
+func (p *lockPage) lock(name string) *lockDoc {
+	for _, d := range p.Locks {
+		if d.Name == name {
+			return d
+		}
+	}
+	d := &lockDoc{Name: name}
+	p.Locks = append(p.Locks, d)
+	return d
 }
 
 // placing is what a document says about a ticket.

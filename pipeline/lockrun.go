@@ -74,22 +74,26 @@ func (e *Embedded) settleLock(ctx context.Context, id string, l *lockRec) (lockA
 	}
 }
 
-// lockDocument reads the document of a lock, which may not exist yet.
-func (e *Embedded) lockDocument(ctx context.Context, name string) (*lockDoc, Version, error) {
+// lockDocument reads the page of a lock, which may not exist yet.
+func (e *Embedded) lockDocument(ctx context.Context, name string) (*lockPage, *lockDoc, Version, error) {
+	p := &lockPage{Format: recordFormat, MinReader: recordFormat}
 	item, err := e.store.Get(ctx, lockKey(name))
-	if errors.Is(err, ErrNotFound) {
-		return &lockDoc{Format: recordFormat, MinReader: recordFormat, Name: name}, "", nil
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return nil, nil, "", fmt.Errorf("%s: %w", name, err)
+	default:
+		if p, err = decodeLocks(item); err != nil {
+			return nil, nil, "", fmt.Errorf("%s: %w", name, err)
+		}
 	}
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", name, err)
-	}
-	d, err := decodeLock(name, item)
-	return d, item.Version, err
+	return p, p.lock(name), item.Version, nil
 }
 
-func (e *Embedded) putLock(ctx context.Context, d *lockDoc, want Version) error {
-	d.Rev++
-	_, err := e.store.Put(ctx, lockKey(d.Name), mustJSON(d), want)
+func (e *Embedded) putLocks(ctx context.Context, key string, p *lockPage, want Version) error {
+	p.Rev++
+	p.Locks = slices.DeleteFunc(p.Locks, func(d *lockDoc) bool { return len(d.Tickets) == 0 })
+	_, err := e.store.Put(ctx, key, mustJSON(p), want)
 	return err
 }
 
@@ -97,7 +101,7 @@ func (e *Embedded) putLock(ctx context.Context, d *lockDoc, want Version) error 
 // the same. What is in the way and belongs to nobody is removed.
 func (e *Embedded) askFor(ctx context.Context, id string, l *lockRec) (lockAnswer, error) {
 	for ctx.Err() == nil {
-		d, version, err := e.lockDocument(ctx, l.Name)
+		p, d, version, err := e.lockDocument(ctx, l.Name)
 		if err != nil {
 			return lockAnswer{}, err
 		}
@@ -108,7 +112,7 @@ func (e *Embedded) askFor(ctx context.Context, id string, l *lockRec) (lockAnswe
 			}
 		}
 		if d.acquire(id, l) || purged {
-			err := e.putLock(ctx, d, version)
+			err := e.putLocks(ctx, lockKey(l.Name), p, version)
 			if errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
 				continue // what is there now decides
 			}
@@ -132,7 +136,7 @@ func (e *Embedded) askFor(ctx context.Context, id string, l *lockRec) (lockAnswe
 // all who are admitted are.
 func (e *Embedded) giveBack(ctx context.Context, l *lockRec) (lockAnswer, error) {
 	for ctx.Err() == nil {
-		d, version, err := e.lockDocument(ctx, l.Name)
+		p, d, version, err := e.lockDocument(ctx, l.Name)
 		if err != nil {
 			return lockAnswer{}, err
 		}
@@ -142,7 +146,7 @@ func (e *Embedded) giveBack(ctx context.Context, l *lockRec) (lockAnswer, error)
 			if _, err := e.purge(ctx, d, before); err != nil {
 				return lockAnswer{}, err
 			}
-			err := e.putLock(ctx, d, version)
+			err := e.putLocks(ctx, lockKey(l.Name), p, version)
 			if errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
 				continue
 			}
@@ -251,7 +255,7 @@ func (e *Embedded) refused(ctx context.Context, r *record) error {
 		return nil
 	}
 	l := &r.Locks[0]
-	d, _, err := e.lockDocument(ctx, l.Name)
+	_, d, _, err := e.lockDocument(ctx, l.Name)
 	if err != nil {
 		return err
 	}
@@ -276,7 +280,7 @@ func (e *Embedded) places(ctx context.Context, r *record, s *Snapshot) {
 			continue
 		}
 		q := l.queued()
-		if d, _, err := e.lockDocument(ctx, l.Name); err == nil {
+		if _, d, _, err := e.lockDocument(ctx, l.Name); err == nil {
 			switch p := d.placing(l.Ticket); p.state {
 			case lockHeld: // its turn has come
 				continue
@@ -286,4 +290,35 @@ func (e *Embedded) places(ctx context.Context, r *record, s *Snapshot) {
 		}
 		s.Queued = append(s.Queued, q)
 	}
+}
+
+// locks gives back what belongs to no execution, and what nobody may ever ask for
+// again: whoever dies may have asked for a place after the execution had ended.
+func (p *pass) locks(ctx context.Context) error {
+	return p.scan(ctx, lockPrefix, 256, func(ctx context.Context, it Item) error {
+		page, err := decodeLocks(it)
+		if err != nil { // whoever asks for a place is told
+			return nil
+		}
+		changed, granted := false, []string{}
+		for _, d := range page.Locks {
+			before := d.heldTickets()
+			purged, err := p.e.purge(ctx, d, nil)
+			if err != nil {
+				return err
+			}
+			changed, granted = changed || purged, append(granted, d.admittedSince(before)...)
+		}
+		if !changed {
+			return nil
+		}
+		err = p.e.putLocks(ctx, it.Key, page, it.Version)
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) {
+			return nil // at the next pass
+		}
+		if err == nil {
+			p.e.tell(ctx, granted, "")
+		}
+		return err
+	})
 }

@@ -72,9 +72,10 @@ const orphanStays = 24 * time.Hour
 const blobPage = 16
 
 // Collect makes one pass over the store: it moves and deletes executions as
-// Options.Retention says, and deletes blobs that no record refers to. Run makes
-// such passes by itself if Options.Retention is set; several processes may do so
-// on one store. It reads every record and blob once.
+// Options.Retention says, deletes blobs that no record refers to, and gives back
+// places under limits and mutexes that belong to no execution. Run makes such passes
+// by itself if Options.Retention is set; several processes may do so on one store. It
+// reads every record and blob once.
 func (e *Embedded) Collect(ctx context.Context) (Collected, error) {
 	p := &pass{e: e, now: time.Now(), newest: map[string][]candidate{}}
 	if e.o.Retention != nil {
@@ -87,7 +88,7 @@ func (e *Embedded) Collect(ctx context.Context) (Collected, error) {
 		p.rules.Pace = 50 * time.Millisecond
 	}
 	err := p.rules.check()
-	for _, step := range []func(context.Context) error{p.executions, p.archived, p.blobs} {
+	for _, step := range []func(context.Context) error{p.executions, p.archived, p.blobs, p.locks} {
 		if err == nil {
 			err = step(ctx)
 		}

@@ -336,3 +336,32 @@ func TestIdleWorkerWrites(t *testing.T) {
 		require.InDelta(t, time.Hour/(ttl/3), a.store.Writes()-n, 2)
 	})
 }
+
+// Whoever waits for an execution of another process hears of its end, however slow
+// the reads are by which his own finds out that it is another's.
+func TestWaitForAnothersExecution(t *testing.T) {
+	for slow := range 8 {
+		bubble(t, func(t *testing.T) {
+			r := newRemote()
+			hour(r)
+			p := effect(r)
+			below := pipeline.NewMemory()
+			a, b := share(t, below, p), share(t, below, p)
+			defer a.stop()
+			defer b.stop()
+			begin(t, a, p, "x", 1)
+			var reads atomic.Int64
+			b.store.OnRead = func(key string) error {
+				if key == "x/x" && reads.Add(1) == int64(slow) {
+					time.Sleep(time.Second)
+				}
+				return nil
+			}
+			run := begin(t, b, p, "x", 1)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+			defer cancel()
+			_, err := run.Wait(ctx)
+			require.NoError(t, err, "read %d is slow", slow)
+		})
+	}
+}

@@ -18,30 +18,69 @@ type sight struct {
 	since   time.Time // on this process's monotonic clock
 }
 
+// sweeping is a sweep that goes on.
+type sweeping struct {
+	begun time.Time
+	end   chan error
+	stop  context.CancelFunc
+}
+
+func (e *Embedded) beginSweep(ctx context.Context, w *worker) *sweeping {
+	ctx, stop := context.WithCancel(ctx)
+	s := &sweeping{begun: time.Now(), end: make(chan error, 1), stop: stop}
+	go func() {
+		defer stop()
+		s.end <- e.sweep(ctx, w)
+	}()
+	return s
+}
+
 // supervise watches the other workers' leases until ctx ends, takes over from
-// those that do not renew theirs, and looks at all executions now and then.
+// those that do not renew theirs, and looks at all executions now and then. It
+// watches the leases meanwhile, too: a store may have many executions.
 func (e *Embedded) supervise(ctx context.Context, w *worker, look <-chan struct{}) {
 	seen := map[string]sight{}
-	var gone []string   // from whom not everything may have been taken over yet
-	var swept time.Time // when the newest complete sweep began
+	var gone []string          // from whom not everything may have been taken over yet
+	var swept, retry time.Time // when the newest complete sweep began, and when one that failed is repeated
 	pause := time.Duration(0)
+	var s *sweeping
+	halt := func() {
+		if s != nil {
+			s.stop()
+			<-s.end
+			s = nil
+		}
+	}
+	defer halt()
 	for ctx.Err() == nil {
 		fenced, next := e.observeLeases(ctx, w, seen)
-		gone = append(gone, fenced...)
-		if len(gone) > 0 || swept.IsZero() || time.Since(swept) > pause {
-			begun := time.Now()
-			if err := e.sweep(ctx, w); err != nil {
-				next = min(next, w.ttl/10, time.Second)
+		if gone = append(gone, fenced...); len(fenced) > 0 {
+			halt() // it may have passed by what they leave
+		}
+		if s == nil && (len(gone) > 0 || swept.IsZero() || time.Since(swept) > pause) {
+			if left := time.Until(retry); left > 0 {
+				next = min(next, left)
 			} else {
-				swept, pause = begun, max(4*w.ttl, 20*time.Since(begun))
-				e.clearUp(ctx, gone)
-				gone = nil
+				s = e.beginSweep(ctx, w)
 			}
+		}
+		var end chan error
+		if s != nil {
+			end = s.end
 		}
 		select {
 		case <-ctx.Done():
 		case <-look:
 		case <-time.After(next):
+		case err := <-end:
+			if err != nil {
+				retry = time.Now().Add(min(w.ttl/10, time.Second))
+			} else {
+				swept, pause = s.begun, max(4*w.ttl, 20*time.Since(s.begun))
+				e.clearUp(ctx, gone)
+				gone = nil
+			}
+			s = nil
 		}
 	}
 }
@@ -50,7 +89,7 @@ func (e *Embedded) supervise(ctx context.Context, w *worker, look <-chan struct{
 // over. It returns the workers that are gone, and when to look again.
 func (e *Embedded) observeLeases(ctx context.Context, w *worker, seen map[string]sight) (gone []string, next time.Duration) {
 	limit := w.ttl + margin(w.ttl)
-	next = w.ttl / 3
+	next = w.ttl / 6
 	start := time.Now()
 	items, err := e.allLeases(ctx)
 	if err != nil {
@@ -91,7 +130,11 @@ func (e *Embedded) observeLeases(ctx context.Context, w *worker, seen map[string
 	return gone, next
 }
 
+// allLeases reads the leases of all workers. There are few, so a store that does not
+// answer soon is asked again: it may have lost the question.
 func (e *Embedded) allLeases(ctx context.Context) ([]Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL/3)
+	defer cancel()
 	var all []Item
 	for after := ""; ; {
 		items, err := e.store.List(ctx, leasePrefix, after, 1000)

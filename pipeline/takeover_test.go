@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -55,6 +56,70 @@ func TestTakeOverDespiteTrouble(t *testing.T) {
 		require.NotZero(t, fenced.Load())
 		require.Equal(t, pipeline.Succeeded, finish(t, pipeline.Attach(b, p, "x")).Status)
 	})
+}
+
+// silent is a store that once does not answer.
+type silent struct {
+	pipeline.Store
+	list, get, all atomic.Bool // the next question of the kind gets no answer
+}
+
+func (s *silent) List(ctx context.Context, prefix, after string, limit int) ([]pipeline.Item, error) {
+	if prefix == "w/" && s.list.CompareAndSwap(true, false) || prefix == "x/" && s.all.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.List(ctx, prefix, after, limit)
+}
+
+func (s *silent) Get(ctx context.Context, key string) (pipeline.Item, error) {
+	if strings.HasPrefix(key, "w/") && s.get.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return pipeline.Item{}, ctx.Err()
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// A question about leases that gets no answer is asked again in time. So is one about
+// all executions that was asked before the worker was gone.
+func TestTakeOverDespiteSilence(t *testing.T) {
+	for name, of := range map[string]func(*silent) *atomic.Bool{
+		"of the list of leases": func(s *silent) *atomic.Bool { return &s.list },
+		"of a lease":            func(s *silent) *atomic.Bool { return &s.get },
+		"of the executions":     func(s *silent) *atomic.Bool { return &s.all },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRemote()
+				hour(r)
+				p := effect(r)
+				below := pipeline.NewMemory()
+				a := share(t, below, p)
+				store := &silent{Store: storetest.Shared(below)}
+				b, stop := pipelinetest.On(t, store, pipeline.Options{DrainTimeout: time.Second}, p)
+				defer stop()
+				begin(t, a, p, "x", 1)
+				time.Sleep(2 * time.Minute)
+				if of(store) == &store.all {
+					store.all.Store(true)
+					time.Sleep(2 * time.Minute)
+					require.False(t, store.all.Load(), "it looks at all executions now and then")
+				}
+				a.crash()
+				crashed := time.Now()
+				of(store).Store(of(store) != &store.all)
+				for time.Since(crashed) < 2*ttl {
+					if s, err := below.Get(t.Context(), "x/x"); err == nil && strings.Contains(string(s.Value), `"epoch":2`) {
+						break
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				require.Less(t, time.Since(crashed), 2*ttl)
+				require.False(t, of(store).Load(), "it was silent")
+				require.Equal(t, pipeline.Succeeded, finish(t, pipeline.Attach(b, p, "x")).Status)
+			})
+		})
+	}
 }
 
 // Whoever waits for an execution bears with a store that is out of reach for a

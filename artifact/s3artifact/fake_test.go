@@ -59,8 +59,13 @@ func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sum := sha256.Sum256(body)
 	want := r.Header.Get("X-Amz-Content-Sha256")
-	// minio-go starts multipart uploads so, and sends what has a checksum of its own.
-	unsigned := want == "UNSIGNED-PAYLOAD" && (len(body) == 0 || r.URL.Query().Has("lifecycle"))
+	checksum := r.Header.Get("x-amz-checksum-sha256")
+	if checksum != "" && checksum != base64.StdEncoding.EncodeToString(sum[:]) {
+		fail(w, http.StatusBadRequest, "XAmzContentChecksumMismatch")
+		return
+	}
+	// minio-go starts multipart uploads so, and sends what has a checksum of its own, which the signature covers.
+	unsigned := want == "UNSIGNED-PAYLOAD" && (len(body) == 0 || checksum != "" || r.URL.Query().Has("lifecycle"))
 	if !unsigned && want != hex.EncodeToString(sum[:]) {
 		fail(w, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
 		return

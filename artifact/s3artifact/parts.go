@@ -88,9 +88,9 @@ func (u *upload) send(ctx context.Context, part []byte) error {
 	if old, ok := u.there[number]; ok && old.Size == int64(len(part)) && old.ChecksumSHA256 == sum.base64() {
 		etag = old.ETag
 	} else {
-		opts := minio.PutObjectPartOptions{
-			Sha256Hex: sum.hex(), DisableContentSha256: true, CustomHeader: http.Header{},
-		}
+		// The signature covers the checksum, and the checksum the part: a signed SHA-256 of the body would only have the
+		// service compute it once more.
+		opts := minio.PutObjectPartOptions{DisableContentSha256: true, CustomHeader: http.Header{}}
 		opts.CustomHeader.Set(checksumHeader, sum.base64())
 		sent, err := u.driver.core.PutObjectPart(ctx, u.driver.bucket, u.name, u.id, number, bytes.NewReader(part), int64(len(part)), opts)
 		if err != nil {

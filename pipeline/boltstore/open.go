@@ -74,7 +74,7 @@ var errReplaced = errors.New("the file was replaced")
 func openFile(path string, opts Options) (_ *Store, err error) {
 	info, err := os.Stat(path)
 	fresh := err != nil || info.Size() == 0
-	s := &Store{path: path, noSync: opts.NoSync, queue: newQueue()}
+	s := &Store{path: path, noSync: opts.NoSync, queue: newQueue(), versions: map[string]pipeline.Version{}}
 	err = guard(func() (err error) {
 		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: opts.lockWait(),

@@ -25,7 +25,10 @@ type Store struct {
 	db     *bbolt.DB
 	file   *os.File
 	queue  *queue
-	values []byte // of the commit that goes on, or the last one
+
+	// Of whoever commits.
+	values   []byte                      // the stored forms that are being committed, or were last
+	versions map[string]pipeline.Version // of records that were written lately
 
 	mu       sync.Mutex
 	readers  int

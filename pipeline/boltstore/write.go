@@ -17,8 +17,12 @@ var errDisk = errors.New("commit")
 // flushes.
 var errNothing = errors.New("nothing to write")
 
-// keepBytes is the largest buffer that is kept for the next commit.
-const keepBytes = 8 << 20
+const (
+	// keepBytes is the largest buffer that is kept for the next commit.
+	keepBytes = 8 << 20
+	// keepVersions is how many versions of written records are remembered.
+	keepVersions = 4096
+)
 
 // change is one Put or Delete of a request, and its outcome.
 type change struct {
@@ -115,6 +119,9 @@ func (s *Store) transact(group []*request) error {
 	if cap(s.values) > keepBytes {
 		s.values = nil
 	}
+	if err != nil && !errors.Is(err, errNothing) || len(s.versions) > keepVersions {
+		clear(s.versions) // what a failed transaction wrote is not in the file
+	}
 	var d *damage
 	switch {
 	case err == nil || errors.Is(err, errNothing):
@@ -168,7 +175,7 @@ func (s *Store) apply(b *bbolt.Bucket, group []*request) error {
 			if c.refused {
 				continue
 			}
-			changed, used, err := c.apply(b, rest)
+			changed, used, err := s.change(b, c, rest)
 			if err != nil {
 				return err
 			}
@@ -182,22 +189,21 @@ func (s *Store) apply(b *bbolt.Bucket, group []*request) error {
 	return nil
 }
 
-// apply makes one change, with a value that it makes in buf. Its error ends the
+// change makes one change, with a value that it makes in buf. Its error ends the
 // transaction; what is wrong with the change alone is in c.err.
-func (c *change) apply(b *bbolt.Bucket, buf []byte) (changed bool, used int, err error) {
+func (s *Store) change(b *bbolt.Bucket, c *change, buf []byte) (changed bool, used int, err error) {
 	key := []byte(c.op.Key)
-	raw := b.Get(key)
 	if c.remove {
-		if raw == nil {
+		delete(s.versions, c.op.Key)
+		if b.Get(key) == nil {
 			return false, 0, nil
 		}
 		return true, 0, b.Delete(key)
 	}
-	var have pipeline.Version
-	if raw != nil {
-		if have, _, c.err = decode(key, raw); c.err != nil {
-			return false, 0, nil
-		}
+	have, err := s.version(b, key)
+	if err != nil {
+		c.err = err
+		return false, 0, nil
 	}
 	if have != c.op.Want {
 		c.err = fmt.Errorf("%w: have %q, want %q", pipeline.ErrConflict, have, c.op.Want)
@@ -208,6 +214,21 @@ func (c *change) apply(b *bbolt.Bucket, buf []byte) (changed bool, used int, err
 		return false, 0, err
 	}
 	c.version = versionOf(n)
+	s.versions[c.op.Key] = c.version
 	value := encode(buf[:0], key, c.op.Value, n)
 	return true, len(value), b.Put(key, value[:len(value):len(value)])
+}
+
+// version returns the version of a record, "" if there is none. This process
+// alone writes the file, so it need not read what it has just written.
+func (s *Store) version(b *bbolt.Bucket, key []byte) (pipeline.Version, error) {
+	if v, ok := s.versions[string(key)]; ok {
+		return v, nil
+	}
+	raw := b.Get(key)
+	if raw == nil {
+		return "", nil
+	}
+	v, _, err := decode(key, raw)
+	return v, err
 }

@@ -41,9 +41,10 @@
 // MinIO holds a lock on an object from the head of a conditional PUT to the end of
 // its body, and lets nobody else read or write the object meanwhile. A process that
 // is suspended just then (SIGSTOP, a paused machine) would keep others from its
-// records until its connection ends. So requests of up to 64 KiB leave in one piece,
-// with one system call unless Config.Secure is set, where there are a few. Give a
-// Transport of your own such a WriteBufferSize, too.
+// records until its connection ends. So head and body of requests of up to 64 KiB
+// leave in one piece, with one system call, or one for each 16 KiB if Config.Secure is
+// set. A Transport of your own needs a WriteBufferSize of 72 KiB for that and, with
+// TLS, DynamicRecordSizingDisabled.
 //
 // # Keys
 //

@@ -31,8 +31,8 @@ type Config struct {
 	Bucket      string // must exist
 	Prefix      string // of all object names; a "/" is added. Empty means the whole bucket
 	Credentials *credentials.Credentials
-	// Transport is the way to the server; nil means minio-go's default, with requests
-	// that leave in one piece: see the package about processes that are suspended.
+	// Transport is the way to the server; nil means minio-go's default, with larger
+	// buffers: see the package about processes that are suspended.
 	Transport http.RoundTripper
 	// Parallel is how many objects List fetches at the same time. 0 means 16.
 	Parallel int
@@ -75,11 +75,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	err := c.check()
 	if err == nil && c.Transport == nil {
-		c.Transport, err = inOnePiece(c.Secure)
+		c.Transport, err = defaultTransport(c.Secure)
 	}
 	if err == nil {
 		s.client, err = minio.New(c.Endpoint, &minio.Options{
-			Creds: c.Credentials, Secure: c.Secure, Region: c.Region, Transport: c.Transport,
+			Creds: c.Credentials, Secure: c.Secure, Region: c.Region, Transport: inOnePiece{c.Transport},
 			// A repeated request would meet the result of the first one, and take
 			// it for a conflict.
 			MaxRetries: 1,
@@ -92,20 +92,6 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("s3 store %s/%s at %s: open: %w", c.Bucket, c.Prefix, c.Endpoint, err)
 	}
 	return s, nil
-}
-
-// onePiece is how much of a request is sent with one system call. Almost every
-// record is smaller: what is larger than pipeline.BlobThreshold is kept beside it.
-const onePiece = 64 << 10
-
-// inOnePiece is minio-go's transport, which by default sends four KiB at a time.
-func inOnePiece(secure bool) (http.RoundTripper, error) {
-	t, err := minio.DefaultTransport(secure)
-	if err != nil {
-		return nil, err
-	}
-	t.WriteBufferSize = onePiece
-	return t, nil
 }
 
 // probe makes one write of each kind. The name of its object cannot be that of a

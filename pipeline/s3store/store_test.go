@@ -111,6 +111,7 @@ func (s *simple) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("ETag", etag(old))
+		w.Header().Set("Content-Length", fmt.Sprint(len(old)))
 		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
 		w.Write(old)
 	}

@@ -225,7 +225,9 @@ func folderPut(t *testing.T, size int64, want artifact.Digest) contest {
 	// Ours names the file when it is complete, and syncs its folders, too.
 	return contest{"put into a folder", 0.8,
 		func(ctx context.Context, round int) error {
-			f, err := os.Create(filepath.Join(t.TempDir(), "a"))
+			dir := t.TempDir()
+			defer os.RemoveAll(dir) // it may be in memory
+			f, err := os.Create(filepath.Join(dir, "a"))
 			require.NoError(t, err)
 			defer f.Close()
 			got, err := artifact.FromReader(io.TeeReader(content(size), f))
@@ -234,7 +236,9 @@ func folderPut(t *testing.T, size int64, want artifact.Digest) contest {
 			return f.Sync()
 		},
 		func(ctx context.Context, round int) error {
-			store, err := dirartifact.Open(t.TempDir(), nil)
+			dir := t.TempDir()
+			defer os.RemoveAll(dir)
+			store, err := dirartifact.Open(dir, nil)
 			require.NoError(t, err)
 			return store.Put(ctx, want, content(size), &artifact.PutOptions{Size: size})
 		},

@@ -15,8 +15,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// crashAfter is how long a crashing container runs.
-const crashAfter = 50 * time.Millisecond
+const (
+	// crashAfter is how long a crashing container runs.
+	crashAfter = 50 * time.Millisecond
+	// shutdownAgain is when a server that is shut down looks once more for requests.
+	shutdownAgain = 50 * time.Millisecond
+)
 
 // serve is one run of the container. It returns the exit code when the run ended
 // by itself, and 0 when life ended; the server is down when it returns.
@@ -124,6 +128,10 @@ func (c *container) drain(ctx context.Context, server *http.Server, logs *logBuf
 	defer cancel()
 	if pause(ctx, c.b.drain) {
 		_ = server.Shutdown(ctx) // an error means that the grace time is over; Close follows
+		// The server does not know of a connection yet that it accepts at that moment.
+		if pause(ctx, shutdownAgain) {
+			_ = server.Shutdown(ctx)
+		}
 	}
 	logs.printf("ended")
 }

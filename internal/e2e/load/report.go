@@ -58,7 +58,7 @@ func (r *Report) add(sent time.Time, a answer, err error) {
 func (r *Report) fail(sent time.Time, text string) {
 	r.Failures++
 	if len(r.Errors) < maxErrors {
-		r.Errors = append(r.Errors, fmt.Sprintf("at %s: %s", sent.Sub(r.start).Round(time.Millisecond), text))
+		r.Errors = append(r.Errors, fmt.Sprintf("at %s for %s: %s", sent.Sub(r.start).Round(time.Millisecond), time.Since(sent).Round(time.Millisecond), text))
 	}
 }
 

@@ -14,17 +14,21 @@ const (
 	NodeIP      = "192.168.77.1"    // the first node and the API server
 	PodCIDR     = "10.244.0.0/16"
 	ServiceCIDR = "10.96.0.0/16"
+	ClientIP    = "10.244.255.1" // from where the Services are called: that of a pod
 )
 
 // Every address of a range is local ("route local"), so that a program listens on
 // any of them without adding it to an interface. For the Services it must be a
 // local route too: with a unicast one, kube-proxy's refusals get lost and a
-// Service without endpoints times out instead of refusing.
+// Service without endpoints times out instead of refusing. They are called from a
+// pod's address, because kube-proxy masquerades calls from a node: clients, pods
+// and the random ports of the masquerade then share one table of connections, and
+// now and then a client's port still leads to a pod that is gone.
 const network = `link set lo up
 addr add ` + NodeIP + `/32 dev lo
 route add local ` + NodeCIDR + ` dev lo
 route add local ` + PodCIDR + ` dev lo
-route add local ` + ServiceCIDR + ` dev lo src ` + NodeIP + `
+route add local ` + ServiceCIDR + ` dev lo src ` + ClientIP + `
 `
 
 // tmp is where the private file system for temporary files is mounted: a folder
