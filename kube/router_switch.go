@@ -52,7 +52,7 @@ type Switch struct {
 
 func (r IngressSwitch) resource() schema.GroupVersionResource { return Ingress{}.resource() }
 
-func (r IngressSwitch) entry(a App) Object { return Ingress{Name: r.Name}.entry(a) }
+func (r IngressSwitch) entry(a App) Object { return Ingress(r).entry(a) }
 
 // track is the name of a version's Service.
 func (s *Switch) track(version string) string { return s.Front + "-" + version }

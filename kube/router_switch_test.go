@@ -222,6 +222,60 @@ func TestSwitchBackIsSeamless(t *testing.T) {
 	}
 }
 
+// The way back to what ran before there was a switch has two more steps than others:
+// the process dies at each of them.
+func TestSwitchBackFromAdoptionAtEveryPoint(t *testing.T) {
+	s := strategy.RedBlack{KeepOld: 10 * time.Second, After: &strategy.Analysis{}}
+	for n := offset(t, stride(3)); ; n += stride(3) {
+		reached := false
+		ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
+			switchBubble(t, smallYAML, func(w *world) {
+				w.app.Router = nil
+				_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{KeepOld: strategy.Immediately})
+				require.NoError(t, err)
+				w.as("switch")
+				before := w.picture()
+				w.app.Judge = strategytest.Always(strategy.Fail)
+				e := w.engine("run-2/prod/1", "v2", s)
+				e.crash = crashAt(n, &reached)
+				_, err = w.resume(e)
+				require.ErrorContains(t, err, "restored and verified")
+				require.Equal(t, before, w.picture())
+				require.Equal(t, map[string]int{"v1": 1}, w.serving())
+				require.Equal(t, map[string]int{"v1": 1}, w.running())
+			})
+		})
+		if !ok || !reached {
+			break
+		}
+	}
+}
+
+// What else the manifests change in the Ingress is taken back without moving the
+// traffic, which goes back when the old version is there again.
+func TestSwitchTakesAChangedIngressBack(t *testing.T) {
+	switchBubble(t, shopYAML, func(w *world) {
+		s := strategy.RedBlack{KeepOld: strategy.Immediately}
+		_, err := w.release("run-1/prod/1", "v1", s)
+		require.NoError(t, err)
+		before := w.picture()
+		w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(edgeYAML, "shop.example.com", "www.example.com", 1)))
+		stop := w.laggard(800 * time.Millisecond)
+		e := w.engine("run-2/prod/1", "v2", s)
+		rel, err := e.run()
+		require.NoError(t, err)
+		require.Equal(t, "shop-v2 shop-v2 assets", w.edge())
+		require.Equal(t, map[string]int{"v2": 3}, w.running())
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer w.client.Close()
+		defer cancel()
+		require.NoError(t, w.app.Undo(e.ctx(ctx), e.in, &rel))
+		require.Empty(t, stop())
+		require.Equal(t, before, w.picture())
+		require.Equal(t, map[string]int{"v1": 3}, w.serving())
+	})
+}
+
 func TestSwitchKeepsWhatIsReferred(t *testing.T) {
 	switchBubble(t, shopYAML, func(w *world) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
