@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"strings"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -138,6 +139,12 @@ func (w *world) claimed() string {
 	m, err := w.typed().CoreV1().ConfigMaps("shop").Get(context.Background(), "gennaker-shop", metav1.GetOptions{})
 	require.NoError(w.t, err)
 	return m.Data["handle"]
+}
+
+// The tests make thousands of small clusters, each soon garbage.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	m.Run()
 }
 
 // everyPoint takes every point of each enumeration, which are minutes:
