@@ -31,7 +31,7 @@
 //
 // With such a store an engine keeps its own promises, which the suite checks too:
 // after a lost reply it finds its own write by the write's id, large values are
-// kept beside the record, and a record that is damaged, cut short or of a newer
+// kept beside the record, no place under a limit is given twice, and a record that is damaged, cut short or of a newer
 // program is left as it is.
 //
 // The suite uses real concurrency and no clock, so it runs against genuine

@@ -69,7 +69,7 @@ func (s *script) pipeline(gated bool) *pipeline.Pipeline[string, string] {
 // runEngine lets an engine work on the store until the test ends or stop is called.
 func runEngine(t *testing.T, s pipeline.Store, p pipeline.Definition) (e *pipeline.Embedded, stop func()) {
 	t.Helper()
-	e = pipeline.New(s, pipeline.Options{})
+	e = pipeline.New(s, pipeline.Options{HintPoll: 20 * time.Millisecond})
 	if err := e.Register(p); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) pipeline.Store) {
 		{"BatchCancelled", testBatchCancelled},
 		{"LostReplies", testLostReplies},
 		{"Blobs", testBlobs},
+		{"Limits", testLimits},
 		{"UnusableRecords", testUnusableRecords},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })

@@ -283,7 +283,7 @@ func TestSuiteFindsDefects(t *testing.T) {
 	}
 	for _, defect := range append(defects, "none") {
 		t.Run(defect, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteFindsDefects$", "-test.timeout=60s")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteFindsDefects$", "-test.timeout=60s", "-test.failfast")
 			cmd.Env = append(os.Environ(), "STORETEST_DEFECT="+defect)
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
