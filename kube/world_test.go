@@ -5,8 +5,8 @@ import (
 	"flag"
 	"maps"
 	"math/rand/v2"
-	"strings"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
