@@ -5,6 +5,7 @@ import (
 	"flag"
 	"maps"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -156,6 +157,12 @@ func (w *world) claimed() string {
 	m, err := w.typed().CoreV1().ConfigMaps("shop").Get(context.Background(), "gennaker-shop", metav1.GetOptions{})
 	require.NoError(w.t, err)
 	return m.Data["handle"]
+}
+
+// The tests make thousands of small clusters, each soon garbage.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	m.Run()
 }
 
 // everyPoint takes every point of each enumeration, which are minutes:
