@@ -226,7 +226,7 @@ func (s shaky) Save(ctx context.Context, key string, value []byte) error {
 // Random schedules of builds, deaths of the watching process, losses of replies, restarts of Jenkins and failures of the cursor store:
 // every build that ends is reported, and what is reported twice has the same id.
 func TestWatchDropsNothingInRandomSchedules(t *testing.T) {
-	seeds := max(20, *schedules/20)
+	seeds := max(8, *schedules/20)
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() {

@@ -157,10 +157,16 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 	case !live:
 		return stage.Permanent(fmt.Errorf("front %q: %w: there is no such Service", a.Front, ErrInvalid))
 	}
-	if live && t.app.Router != nil && splits(a.Route) {
+	if live && t.app.splitter() != nil && splits(a.Route) {
 		return t.divide(ctx, a)
 	}
 	for _, f := range fronts {
+		if live && t.h.leads(f.Object) {
+			if err := t.lead(ctx, a); err != nil {
+				return err
+			}
+			continue
+		}
 		selector, err := t.selector(f, a.Route)
 		if err != nil {
 			return err
@@ -171,7 +177,7 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 		}
 		t.s.saw(out)
 	}
-	if live && t.app.Router != nil && len(t.r.fronts) > 0 {
+	if live && t.app.splitter() != nil && len(t.r.fronts) > 0 {
 		return t.unite(ctx, a)
 	}
 	return nil

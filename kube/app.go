@@ -32,8 +32,8 @@ type App struct {
 
 	// Images lists places outside pod templates that hold an image to be bound, as custom kinds have them.
 	Images []ImagePath
-	// Router splits the traffic by weight, for strategy.Canary. Nil means that the Services' selectors alone move it, all
-	// at once.
+	// Router splits the traffic by weight, for strategy.Canary, or is an IngressSwitch. Nil means that the Services'
+	// selectors alone move it, all at once.
 	Router Router
 	// Preview names a Service among the manifests that leads to the version that is not live yet, for
 	// strategy.RedBlack's Preview. Empty means that there is none.
@@ -104,6 +104,8 @@ func (a App) Validate() error {
 	if a.Router != nil {
 		if entry := a.Router.entry(a); len(validation.IsDNS1123Subdomain(entry.Name)) > 0 {
 			bad("Router", "the name of the %s is %q; give the Name of the object that leads to the Service", entry.Kind, entry.Name)
+		} else if err := a.checkSwitch(); err != nil {
+			errs = append(errs, fmt.Errorf("app %q: Router: %w", a.Name, err))
 		}
 	}
 	for _, p := range a.Images {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/strategy"
 )
 
@@ -14,10 +15,23 @@ var strategies = map[string]strategy.Strategy{
 	"redblack": strategy.RedBlack{KeepOld: 10 * time.Second},
 }
 
+// switching are the same, and red/black by the backend of an Ingress.
+var switching = map[string]strategy.Strategy{
+	"rolling": strategies["rolling"], "redblack": strategies["redblack"], "switch": strategies["redblack"],
+}
+
+// as gives the App what it needs for one of them.
+func (w *world) as(name string) {
+	if name == "switch" {
+		w.app.Router = kube.IngressSwitch{Name: "shop"}
+	}
+}
+
 func TestFirstReleaseServes(t *testing.T) {
-	for name, s := range strategies {
+	for name, s := range switching {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, shopYAML, func(w *world) {
+				w.as(name)
 				rel, err := w.release("run-1/prod/1", "v1", s)
 				require.NoError(t, err)
 				require.Equal(t, "prod", rel.Environment)
@@ -29,9 +43,10 @@ func TestFirstReleaseServes(t *testing.T) {
 }
 
 func TestSecondReleaseReplacesTheFirst(t *testing.T) {
-	for name, s := range strategies {
+	for name, s := range switching {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, shopYAML, func(w *world) {
+				w.as(name)
 				_, err := w.release("run-1/prod/1", "v1", s)
 				require.NoError(t, err)
 				w.k.ResetRequests()

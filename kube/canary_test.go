@@ -239,7 +239,7 @@ func (e *engine) last() string {
 // Every crash point of a canary of three days: the process dies there and the
 // next one goes on.
 func TestCanaryCrashPoints(t *testing.T) {
-	step := stride(23)
+	step := stride(60)
 	at := offset(t, step)
 	for reached := true; reached; at += step {
 		reached = false

@@ -191,7 +191,7 @@ func keepTuned(u, live *unstructured.Unstructured) {
 // selector adds that a Service will lead to the new version, which is not the
 // manifest's doing.
 func (d *differ) selector(out *ObjectDiff, live *unstructured.Unstructured) {
-	if d.h.Native || live == nil || !slices.ContainsFunc(d.r.fronts, func(f front) bool { return f.Object == out.Object }) {
+	if d.h.Native || live == nil || out.Object.Name == d.r.switched || !slices.ContainsFunc(d.r.fronts, func(f front) bool { return f.Object == out.Object }) {
 		return
 	}
 	f := FieldDiff{Path: ".spec.selector." + LabelVersion, After: show(d.r.version)}
@@ -221,10 +221,25 @@ func (d *differ) compared(ctx context.Context, out ObjectDiff, dry *unstructured
 	return out, nil
 }
 
-// serving is the Deployment to which the first front leads.
+// serving is the Deployment to which the Ingress that is switched leads, or else
+// the first front.
 func (d *differ) serving(ctx context.Context) (*unstructured.Unstructured, error) {
 	name := d.app.Name
-	if len(d.r.fronts) > 0 {
+	if d.r.switched != "" {
+		entry, err := d.app.Cluster.get(ctx, d.app.Router.entry(d.app))
+		if err != nil {
+			return nil, err
+		}
+		for _, to := range ledTo(live0(entry)) {
+			id, ok := strings.CutPrefix(to, d.r.switched+"-")
+			if !ok {
+				continue
+			}
+			if u, err := d.app.Cluster.get(ctx, workloadRef(d.r.workload.GetKind(), d.app.Namespace, name+"-"+id)); u != nil || err != nil {
+				return u, err
+			}
+		}
+	} else if len(d.r.fronts) > 0 {
 		svc, err := d.app.Cluster.get(ctx, d.r.fronts[0].Object)
 		if err != nil {
 			return nil, err

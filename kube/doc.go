@@ -80,6 +80,14 @@
 // the Service that shows a version before it is live. A strategy that needs more
 // than the App has is refused when the pipeline is defined ([App.Supports]).
 //
+// With an [IngressSwitch] as App.Router, each version has a Service of its own beside
+// its Deployment, NAME-VERSION, and it is the backend of the Ingress that is switched
+// to it, not the selector of the Service. Any ingress controller will do, and one that
+// registers pods by their Service at a load balancer has registered and checked the
+// new ones before they get traffic:
+//
+//	app := kube.App{…, Router: kube.IngressSwitch{Name: "web"}}
+//
 // People tell a release to promote, hold, resume, roll back or abort while it runs
 // (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
 // of pods that have no preStop hook Handle.Warning says what it may lose.
@@ -112,8 +120,9 @@
 //     state of Secrets and ConfigMaps that are changed in place or pruned is kept
 //     in Secrets beside them.
 //  9. Nothing is polled. A release of one workload with its Service makes at
-//     most twenty requests; releases in one namespace share four watches, which
-//     end soon after the last of them.
+//     most twenty requests, three more with an IngressSwitch; releases in one
+//     namespace share four watches, and one for a Router, which end soon after
+//     the last of them.
 //  10. A release that nobody resumes can be found ([Cluster.Orphans]) and restored
 //     or finished ([Cluster.Recover]) with nothing but a connection to the
 //     cluster; a process that still works on it stops with [ErrStale].
@@ -138,8 +147,8 @@
 // delete on pods; get on pods/log; get, create and update on
 // configmaps; get and create on secrets if ConfigMaps or Secrets are released;
 // and get, create, patch and delete on every other kind in the manifests, with
-// list and watch where [ReadinessOf] has something to wait for, on
-// serviceaccounts if a Namespace is made, and on events for workloads beside the
+// list and watch where [ReadinessOf] has something to wait for and on what
+// App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
 // all kinds of workloads, controllerrevisions and pods; without it they stay.
 // What is missing is a [PermissionError].
@@ -165,7 +174,9 @@
 //
 // Handles are at most [MaxRecord] bytes. A program with other manifests than
 // those with which a release began turns that release back. Once red/black has
-// released an App, strategy.Rolling is refused for it. During a rollback of
+// released an App, strategy.Rolling is refused for it. An App that gives its
+// IngressSwitch up keeps the old version's pods, since its Service names them, until
+// that is deleted by hand. During a rollback of
 // Rolling, the pods are replaced by the workload's controller, which takes as
 // long as going forward did.
 //

@@ -66,3 +66,38 @@ func ExampleApp_Validate() {
 	// manifest shop.yaml document 1 (Service ): invalid: apiVersion is missing
 	// true
 }
+
+// The Ingress is led to a Service of the version. A strategy that cannot do with that
+// is refused when the pipeline is defined.
+func ExampleIngressSwitch() {
+	k := kubetest.New(kubetest.Options{Namespaces: []string{"shop"}})
+	defer k.Close()
+	cluster, err := kube.Connect(k.Config(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	app := kube.App{
+		Cluster: cluster, Env: "prod", Namespace: "shop", Name: "shop", Router: kube.IngressSwitch{Name: "shop"},
+		Manifests: kube.YAML("shop.yaml", []byte(shopYAML)),
+	}
+	image, err := artifact.Image("registry.example.com/shop/web:1.4.2@" + artifact.FromBytes([]byte("layers")).String())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	set, _ := artifact.NewSet(image)
+	d, err := app.Diff(context.Background(), set, strategy.RedBlack{})
+	for _, o := range d.Objects {
+		fmt.Println(o.Change, o.Object)
+	}
+	fmt.Println(err, app.Supports(strategy.RedBlack{}))
+	fmt.Println(app.Supports(strategy.Rolling{}) != nil)
+	// Output:
+	// create Service shop/shop
+	// create Service shop/shop-6eb0faf31a
+	// create Deployment shop/shop-6eb0faf31a
+	// create Ingress shop/shop
+	// <nil> <nil>
+	// true
+}

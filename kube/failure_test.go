@@ -22,10 +22,11 @@ var broken = map[string]struct {
 }
 
 func TestBrokenVersionIsReportedAndTakenBack(t *testing.T) {
-	for sname, s := range strategies {
+	for sname, s := range switching {
 		for name, b := range broken {
 			t.Run(sname+" "+name, func(t *testing.T) {
 				bubble(t, shopYAML, func(w *world) {
+					w.as(sname)
 					w.images["bad"] = b.behavior
 					_, err := w.release("run-1/prod/1", "v1", s)
 					require.NoError(t, err)
@@ -49,9 +50,10 @@ func TestBrokenVersionIsReportedAndTakenBack(t *testing.T) {
 }
 
 func TestBrokenFirstVersionLeavesNothing(t *testing.T) {
-	for sname, s := range strategies {
+	for sname, s := range switching {
 		t.Run(sname, func(t *testing.T) {
 			bubble(t, shopYAML, func(w *world) {
+				w.as(sname)
 				w.images["bad"] = kubetest.Behavior{Crash: true}
 				_, err := w.release("run-1/prod/1", "bad", s)
 				var failed *kube.RolloutError

@@ -65,6 +65,7 @@ type Handle struct {
 	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in
 	Whole     []int64          `json:"whole,omitempty"`   // weights of the front in the HTTPRoute's rules before; negative if there was none
+	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
 	Journal   strategy.Journal `json:"journal"`
 	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were
 	Cause     string           `json:"cause,omitempty"`     // why the release turned back, if not because of the workload

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
@@ -18,7 +19,11 @@ func (a App) Supports(s strategy.Strategy) error {
 	if s == nil {
 		return errors.New("no strategy")
 	}
-	return strategy.Supports(&target{app: a}, s)
+	err := strategy.Supports(&target{app: a}, s)
+	if _, ok := a.Router.(IngressSwitch); ok && err != nil {
+		return fmt.Errorf("%w; App.Router is an IngressSwitch, which leads to one version at a time, each with a Deployment and a Service of its own", err)
+	}
+	return err
 }
 
 // hear takes in what the release has been told since it listened last, and

@@ -15,11 +15,11 @@ import (
 const AnnotationPrune = Prefix + "prune"
 
 // inventory lists what the manifests hold beside the workload and the versions
-// of ConfigMaps and Secrets, which have rules of their own.
+// of ConfigMaps and Secrets and the Services of versions, which have rules of their own.
 func (r *rendered) inventory() []Object {
 	var out []Object
 	for _, u := range slices.Concat(r.before, r.after) {
-		if o := objectOf(u); !r.configs[o] {
+		if o := objectOf(u); !r.configs[o] && (!o.is("", "Service") || str(u.Object, "spec", "selector", LabelVersion) == "") {
 			out = append(out, o)
 		}
 	}

@@ -6,7 +6,7 @@ const Prefix = "gennaker.dev/"
 // Labels and annotations by which a person, another tool or a later release
 // recognises what a release wrote.
 const (
-	// LabelApp, on workloads, names the App.
+	// LabelApp, on workloads and on the Services of versions, names the App.
 	LabelApp = Prefix + "app"
 	// LabelVersion, on workloads and their pods, is the version: a hash of the rendered pod template.
 	LabelVersion = Prefix + "version"

@@ -41,10 +41,11 @@ func (w *world) kubectl(text string) {
 }
 
 func TestAdoptsWhatKubectlMade(t *testing.T) {
-	for sname, s := range strategies {
+	for sname, s := range switching {
 		for _, image := range []string{"v2", "bad"} {
 			t.Run(sname+" "+image, func(t *testing.T) {
 				bubble(t, shopYAML, func(w *world) {
+					w.as(sname)
 					w.images["bad"] = kubetest.Behavior{Crash: true}
 					w.kubectl(strings.Replace(shopYAML, "image: shop/web", "image: registry.test/shop/web@"+digest("v1").String(), 1))
 					require.Equal(t, map[string]int{"v1": 3}, w.serving())
@@ -73,9 +74,10 @@ func TestAdoptsWhatKubectlMade(t *testing.T) {
 
 func TestUndoRestoresWhatRanBefore(t *testing.T) {
 	const config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop}\ndata: {colour: red}\n"
-	for sname, s := range strategies {
+	for sname, s := range switching {
 		t.Run(sname, func(t *testing.T) {
 			bubble(t, shopYAML+config, func(w *world) {
+				w.as(sname)
 				_, err := w.release("run-1/prod/1", "v1", s)
 				require.NoError(t, err)
 				before := w.picture()

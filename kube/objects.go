@@ -63,6 +63,10 @@ func (a App) stamped(h *Handle, u *unstructured.Unstructured) *unstructured.Unst
 	u = u.DeepCopy()
 	setAnnotation(u, AnnotationRelease, h.Key)
 	setAnnotation(u, AnnotationFence, strconv.FormatUint(h.Fence, 10))
+	if w, led := h.Journal.Writes[liveRoute]; led && h.Switch != nil && h.Switch.Entry == objectOf(u) {
+		// The strategy's write to it is known by its step.
+		setAnnotation(u, AnnotationStep, strconv.FormatInt(w.Known, 10))
+	}
 	return u
 }
 
@@ -99,6 +103,12 @@ func (a App) takeBack(ctx context.Context, h *Handle) error {
 		}
 		if data == nil {
 			continue
+		}
+		if h.Switch != nil && h.Switch.Entry == w.Object {
+			var err error
+			if data, err = a.inverseAsLed(ctx, h, data); err != nil {
+				return err
+			}
 		}
 		if err := a.restoreObject(ctx, w.Object, data); err != nil {
 			return err

@@ -40,7 +40,7 @@ func (o Orphan) String() string {
 
 // Orphans lists the releases that have not ended, by namespace and App. The
 // empty namespace means all. It needs nothing but the connection: list on
-// configmaps and deployments, get on services.
+// configmaps and deployments, get on services and, with an IngressSwitch, ingresses.
 func (c *Cluster) Orphans(ctx context.Context, namespace string) ([]Orphan, error) {
 	var out []Orphan
 	var errs error
@@ -90,17 +90,24 @@ func (c *Cluster) trace(ctx context.Context, h *Handle, o *Orphan) error {
 }
 
 // marked lists the objects whose annotations tell of a release: the App's
-// Deployments and the Services that lead to it.
+// Deployments, the Services that lead to it and the Ingress that is switched.
 func (c *Cluster) marked(ctx context.Context, h *Handle) ([]*unstructured.Unstructured, error) {
 	selector := metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{LabelApp: h.App}})
 	var out []*unstructured.Unstructured
 	err := c.each(ctx, workloadRef(h.Workload.Kind, h.Namespace, ""), selector, func(u *unstructured.Unstructured) { out = append(out, u) })
+	var fronts []Object
 	for _, f := range h.Fronts {
+		fronts = append(fronts, f.Object)
+	}
+	if h.Switch != nil {
+		fronts = append(fronts, h.Switch.Entry)
+	}
+	for _, o := range fronts {
 		if err != nil {
 			break
 		}
 		var u *unstructured.Unstructured
-		if u, err = c.get(ctx, f.Object); u != nil {
+		if u, err = c.get(ctx, o); u != nil {
 			out = append(out, u)
 		}
 	}

@@ -44,7 +44,7 @@ type plan struct {
 
 // plannedRouter is an App's Router as it is recorded.
 type plannedRouter struct {
-	Kind string `json:"kind"`
+	Kind string `json:"kind"` // of the Router
 	Name string `json:"name"`
 }
 
@@ -54,6 +54,8 @@ func (p plannedRouter) router() Router {
 		return HTTPRoute{Name: p.Name}
 	case "Ingress":
 		return Ingress{Name: p.Name}
+	case "IngressSwitch":
+		return IngressSwitch{Name: p.Name}
 	}
 	return nil
 }
@@ -68,6 +70,9 @@ func (a App) plan(r *rendered) plan {
 	if a.Router != nil {
 		entry := a.Router.entry(a)
 		p.Router = plannedRouter{entry.Kind, entry.Name}
+		if _, ok := a.Router.(IngressSwitch); ok {
+			p.Router.Kind = "IngressSwitch"
+		}
 	}
 	for _, u := range r.before {
 		p.Before = append(p.Before, valueless(u).Object)

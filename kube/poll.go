@@ -48,7 +48,7 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 		}
 	}
 	t := &target{app: a, s: a.Cluster.session(h.Key, h.Workload), r: r, h: h, fence: h.Fence}
-	t.s.watchRoutes(a)
+	t.s.watchRoutes(a, h)
 	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
 }
 
@@ -239,6 +239,11 @@ func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], e
 		return rel.running(st), nil
 	}
 	if h.Journal.Restored {
+		if detail, ok, err := rel.leadBack(ctx); err != nil {
+			return rel.unrestored(ctx, err)
+		} else if !ok {
+			return next("going back: %s", detail), nil
+		}
 		if err := rel.finishRestore(ctx); err != nil {
 			return rel.unrestored(ctx, err)
 		}
@@ -254,10 +259,16 @@ func (rel *release) finishRestore(ctx context.Context) error {
 	if err := rel.app.restoreSelectors(ctx, h); err != nil {
 		return err
 	}
+	if err := rel.app.restoreEntry(ctx, h); err != nil {
+		return err
+	}
 	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
 		return err
 	}
 	if err := rel.app.removeCreated(ctx, h); err != nil {
+		return err
+	}
+	if err := rel.tidyTracks(ctx, true); err != nil {
 		return err
 	}
 	if h.NativeRecord == nil || len(h.Journal.Writes) == 0 {
@@ -306,6 +317,9 @@ func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[sta
 // more may be referred to while older Deployments are there.
 func (rel *release) clean(ctx context.Context) error {
 	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
+		return err
+	}
+	if err := rel.tidyTracks(ctx, false); err != nil {
 		return err
 	}
 	if err := rel.prune(ctx); err != nil {

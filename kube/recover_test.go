@@ -24,13 +24,14 @@ func (w *world) stranger() *kube.Cluster {
 // At whatever point a process dies and nobody resumes it, a program with only a
 // kubeconfig finds the release and restores or finishes it.
 func TestRecoverAtEveryPoint(t *testing.T) {
-	for sname, s := range strategies {
+	for sname, s := range switching {
 		for _, way := range []kube.Way{kube.Restore, kube.Finish} {
 			for _, first := range []bool{false, true} {
 				for n := 1 + offset(t, stride(12)); ; n += stride(12) {
 					reached := false
 					ok := t.Run(fmt.Sprintf("%s/%s/first=%v/%d", sname, way, first, n), func(t *testing.T) {
 						bubble(t, smallYAML, func(w *world) {
+							w.as(sname)
 							if !first {
 								_, err := w.release("run-1/prod/1", "v1", s)
 								require.NoError(t, err)
@@ -151,11 +152,12 @@ func TestRecoverWithoutTheSecret(t *testing.T) {
 
 // Undo without a result finds out what the release did, wherever it stopped.
 func TestUndoOfUnknownOutcome(t *testing.T) {
-	for sname, s := range strategies {
+	for sname, s := range switching {
 		for n := 1 + offset(t, stride(3)); ; n += stride(3) {
 			reached := false
 			ok := t.Run(fmt.Sprintf("%s/%d", sname, n), func(t *testing.T) {
 				bubble(t, smallYAML, func(w *world) {
+					w.as(sname)
 					_, err := w.release("run-1/prod/1", "v1", s)
 					require.NoError(t, err)
 					before := w.picture()

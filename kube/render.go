@@ -22,6 +22,8 @@ type rendered struct {
 	workload *unstructured.Unstructured   // its pods labelled with the version
 	after    []*unstructured.Unstructured // in order
 	fronts   []front                      // the Services that lead to the workload
+	switched string                       // the one of these in whose stead an Ingress leads to that of a version
+	led      []string                     // the Services to which the last release may have led that Ingress
 	preview  *front                       // the one that leads to the version that is not live yet
 	version  string
 	replicas int    // 0 if the manifest leaves it open
@@ -74,6 +76,10 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	if err := r.finish(a.Name, a.Preview); err != nil {
 		return nil, err
 	}
+	if err := r.switchEntry(a); err != nil {
+		return nil, err
+	}
+	r.unselect()
 	if a.Preview != "" && r.preview == nil {
 		return nil, &ManifestError{Source: "of app " + a.Name, Err: fmt.Errorf(
 			"%w: App.Preview names the Service %q, but there is none that selects the pods of the workload", ErrInvalid, a.Preview)}
@@ -129,8 +135,7 @@ func (a App) namespaced(ctx context.Context, u *unstructured.Unstructured) (bool
 	return r.namespaced, err
 }
 
-// finish derives the version, labels the workload with it, and takes the
-// selectors out of the fronts, which only the strategy may move.
+// finish derives the version, labels the workload with it, and finds the fronts.
 func (r *rendered) finish(app, preview string) error {
 	w := r.workload
 	labels := stringMap(w.Object, "spec", "template", "metadata", "labels")
@@ -163,14 +168,18 @@ func (r *rendered) finish(app, preview string) error {
 		}
 	}
 	r.digest = hash([]any{plain(r.before), w.Object, plain(r.after)})
+	return nil
+}
+
+// unselect takes the selectors out of the fronts which only the strategy may move.
+func (r *rendered) unselect() {
 	for _, f := range r.allFronts() {
 		for _, u := range r.before {
-			if objectOf(u) == f.Object {
+			if objectOf(u) == f.Object && u.GetName() != r.switched {
 				unstructured.RemoveNestedField(u.Object, "spec", "selector")
 			}
 		}
 	}
-	return nil
 }
 
 func plain(list []*unstructured.Unstructured) []any {

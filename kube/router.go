@@ -11,10 +11,11 @@ import (
 	"github.com/gennaker/gennaker/strategy"
 )
 
-// Router says by what the traffic of an App is split by weight: an [HTTPRoute] or
-// an [Ingress]. It must lead to one of the App's Services.
+// Router says by what the traffic of an App is split by weight, an [HTTPRoute] or
+// an [Ingress], or switched, an [IngressSwitch]. It must lead to one of the App's
+// Services.
 //
-// That Service leads to the version that serves. While the traffic is split, the
+// For a split, that Service leads to the version that serves. While the traffic is split, the
 // Services NAME-canary and, if the strategy compares, NAME-baseline lead to the
 // others, and the router has weights for each. Afterwards the Service leads to
 // the version that has won, the router is as it was before, and the other
@@ -24,6 +25,11 @@ type Router interface {
 	resource() schema.GroupVersionResource
 	// entry is the user's object, which leads to a front.
 	entry(a App) Object
+}
+
+// splitter is a Router that splits.
+type splitter interface {
+	Router
 	// copies reports whether a third version can have a share.
 	copies() bool
 	// check refuses an entry that cannot be split.
@@ -37,6 +43,12 @@ type Router interface {
 	clean(ctx context.Context, a App) error
 }
 
+// splitter is the App's Router if it splits; nil if it does not, or there is none.
+func (a App) splitter() splitter {
+	s, _ := a.Router.(splitter)
+	return s
+}
+
 // routing is what a router works on.
 type routing struct {
 	app     App
@@ -46,6 +58,10 @@ type routing struct {
 }
 
 func (in routing) find(name string) *unstructured.Unstructured { return find(in.objects, name) }
+
+// uneven is in what a front has been asked for whose parts do not agree, so that
+// no route is taken for it.
+var uneven = strategy.Share{Version: "uneven", Weight: 1}
 
 // weight is the share of one Service.
 type weight struct {
@@ -77,7 +93,10 @@ func (t *target) track(frontName, version string) string {
 
 // isTrack reports whether a Service is one of a split.
 func (v *view) isTrack(s *unstructured.Unstructured) bool {
-	if v.app.Router == nil || s.GetLabels()[LabelApp] != v.app.Name {
+	if v.h != nil && v.h.Switch != nil {
+		return trackOf(s, v.app.Name, v.h.Switch.Front) != ""
+	}
+	if v.app.splitter() == nil || s.GetLabels()[LabelApp] != v.app.Name {
 		return false
 	}
 	return slices.ContainsFunc(v.r.fronts, func(f front) bool {
@@ -86,24 +105,31 @@ func (v *view) isTrack(s *unstructured.Unstructured) bool {
 }
 
 // watchRoutes makes the session watch what the App's router writes.
-func (s *session) watchRoutes(a App) {
-	if a.Router == nil {
+func (s *session) watchRoutes(a App, h *Handle) {
+	var router Router
+	switch split := a.splitter(); {
+	case h.Switch != nil:
+		router = IngressSwitch{}
+	case split != nil:
+		router = split
+	default:
 		return
 	}
 	s.cluster.mu.Lock()
 	defer s.cluster.mu.Unlock()
 	if s.routes == nil && !s.closed {
-		s.routes = s.cluster.hold(a.Router.resource(), a.Namespace, selection{})
+		s.routes = s.cluster.hold(router.resource(), a.Namespace, selection{})
 	}
 }
 
 // surveyRouter finds out whether the router's entry can be split, and records how
 // it is.
 func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
-	if a.Router == nil || len(r.fronts) == 0 {
+	router := a.splitter()
+	if router == nil || len(r.fronts) == 0 {
 		return nil
 	}
-	o := a.Router.entry(a)
+	o := router.entry(a)
 	live, err := a.Cluster.get(ctx, o)
 	if err != nil {
 		return err
@@ -116,7 +142,7 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if live == nil {
 		return fmt.Errorf("%s: %w: App.Router names it, but it is neither in the manifests nor in the cluster", o, ErrInvalid)
 	}
-	if err := a.Router.check(live, r.fronts); err != nil {
+	if err := router.check(live, r.fronts); err != nil {
 		return err
 	}
 	if o.Kind == "HTTPRoute" {
@@ -139,10 +165,11 @@ func (v *view) routing() routing {
 
 // split refines what the Services say by what the router does.
 func (v *view) split(t strategy.Traffic) strategy.Traffic {
-	if v.app.Router == nil || t.Absent || v.routes == nil {
+	router := v.app.splitter()
+	if router == nil || t.Absent || v.routes == nil {
 		return t
 	}
-	got := v.app.Router.read(v.routing())
+	got := router.read(v.routing())
 	if got.stamp.Key == v.h.Key && (t.Stamp.Key != v.h.Key || got.stamp.Step > t.Stamp.Step) {
 		t.Stamp = got.stamp
 	}
@@ -152,7 +179,7 @@ func (v *view) split(t strategy.Traffic) strategy.Traffic {
 	}
 	t.Written, t.Endpoints = nil, nil
 	if got.uneven {
-		t.Written = []strategy.Share{{Version: strategy.AnyVersion, Weight: 1}, {Version: "uneven", Weight: 1}}
+		t.Written = []strategy.Share{{Version: strategy.AnyVersion, Weight: 1}, uneven}
 	}
 	byVersion := map[string]*strategy.Endpoints{}
 	for _, w := range got.weights {

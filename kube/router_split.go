@@ -66,7 +66,7 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 		}
 		weights = append(weights, weight{name, s.Weight * 100 / total})
 	}
-	return t.app.Router.write(ctx, t, in, weights, a.Stamp)
+	return t.app.splitter().write(ctx, t, in, weights, a.Stamp)
 }
 
 // ready sees to it that a Service of the split leads to ready pods before it gets
@@ -130,7 +130,7 @@ func (t *target) makeTrack(ctx context.Context, front *unstructured.Unstructured
 // prepareTrack makes the Service of a version that has just been created, so that
 // its addresses are known everywhere when the traffic comes.
 func (t *target) prepareTrack(ctx context.Context, version string) error {
-	if t.app.Router == nil || len(t.r.fronts) == 0 || !t.h.splits() {
+	if t.app.splitter() == nil || len(t.r.fronts) == 0 || !t.h.splits() {
 		return nil
 	}
 	v, err := t.look(ctx)
@@ -163,10 +163,10 @@ func (t *target) unite(ctx context.Context, a strategy.Action) error {
 		return err
 	}
 	in := v.routing()
-	if got := t.app.Router.read(in); len(got.weights) == 0 && !got.uneven {
+	if got := t.app.splitter().read(in); len(got.weights) == 0 && !got.uneven {
 		return nil
 	}
-	return t.app.Router.write(ctx, t, in, nil, a.Stamp)
+	return t.app.splitter().write(ctx, t, in, nil, a.Stamp)
 }
 
 // copyVersion makes a copy of a version's Deployment run beside it.
@@ -206,14 +206,15 @@ func (t *target) copyVersion(ctx context.Context, a strategy.Action) error {
 // tidyRouter removes what a split has left, once all traffic has long gone
 // through the front.
 func (a App) tidyRouter(ctx context.Context, s *session, r *rendered) error {
-	if a.Router == nil {
+	router := a.splitter()
+	if router == nil {
 		return nil
 	}
 	snap, _, err := s.snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.Router.clean(ctx, a); err != nil {
+	if err := router.clean(ctx, a); err != nil {
 		return err
 	}
 	for _, svc := range snap[s.services] {

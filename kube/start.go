@@ -72,11 +72,15 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.checkKind(c, held, objectOf(r.workload)); err != nil {
 		return Handle{}, err
 	}
+	r.led = held.led()
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
 		return Handle{}, err
 	}
 	session := a.Cluster.session(h.Key, h.Workload)
 	defer func() { session.rest(c.Err() != nil) }()
+	if h.Switch != nil {
+		session.watchRoutes(a, &h)
+	}
 	seen, err := (&target{app: a, s: session, r: r, h: &h}).Observe(c)
 	if err != nil {
 		return Handle{}, err

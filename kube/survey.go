@@ -87,10 +87,16 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 	}
 	for _, f := range r.allFronts() {
 		if f.Object == o {
-			if err := a.surveyFront(h, f, live); err != nil {
+			if err := a.surveyFront(h, f, live, r.switched == f.Object.Name); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if s, ok := a.Router.(IngressSwitch); ok && s.entry(a).same(o) {
+		if err := a.surveySwitch(ctx, h, r, o, live); err != nil {
+			return nil, err
+		}
+		u = h.asLed(u)
 	}
 	dry, err := a.applyOwn(ctx, u, true)
 	if live == nil && pending[o.Namespace] && apierrors.IsNotFound(err) {
@@ -139,11 +145,11 @@ func inverse(live, dry *unstructured.Unstructured, owner string) (json.RawMessag
 }
 
 // surveyFront records a Service's selector and who else holds it.
-func (a App) surveyFront(h *Handle, f front, live *unstructured.Unstructured) error {
+func (a App) surveyFront(h *Handle, f front, live *unstructured.Unstructured, switched bool) error {
 	front := Front{Object: f.Object, Existed: live != nil}
 	if live != nil {
 		front.Selector = stringMap(live.Object, "spec", "selector")
-		if err := a.foreignSelector(f.Object, live); err != nil {
+		if err := a.foreign(f.Object, live, "selector"); err != nil && !switched {
 			return err
 		}
 	}
@@ -151,7 +157,8 @@ func (a App) surveyFront(h *Handle, f front, live *unstructured.Unstructured) er
 	return nil
 }
 
-func (a App) foreignSelector(o Object, live *unstructured.Unstructured) error {
+// foreign refuses to move what another field manager holds.
+func (a App) foreign(o Object, live *unstructured.Unstructured, fields ...string) error {
 	if a.TakeFields {
 		return nil
 	}
@@ -161,8 +168,10 @@ func (a App) foreignSelector(o Object, live *unstructured.Unstructured) error {
 		if e.FieldsV1 == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &t) != nil {
 			continue
 		}
-		if _, has := asTree(t["f:spec"])["f:selector"]; has && e.Manager != a.owner()+trafficSuffix && e.Manager != a.owner() {
-			found = append(found, Conflict{Manager: e.Manager, Field: ".spec.selector"})
+		for _, f := range fields {
+			if _, has := asTree(t["f:spec"])["f:"+f]; has && e.Manager != a.owner()+trafficSuffix && e.Manager != a.owner() {
+				found = append(found, Conflict{Manager: e.Manager, Field: ".spec." + f})
+			}
 		}
 	}
 	if found != nil {

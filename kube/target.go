@@ -26,12 +26,14 @@ type target struct {
 func (t *target) Can() strategy.Capabilities {
 	u := t.app.manifest()
 	c := strategy.Capabilities{Native: true, Surge: surges(u), Judge: t.app.Judge != nil}
+	_, switched := t.app.Router.(IngressSwitch)
+	c.Native = !switched
 	if kind := u.GetKind(); kind == "StatefulSet" || kind == "DaemonSet" {
 		return c
 	}
 	c.Mixed, c.Versions, c.Route, c.Preview = true, true, true, t.app.Preview != ""
-	if t.app.Router != nil {
-		c.Weights, c.Copies = true, t.app.Router.copies()
+	if s := t.app.splitter(); s != nil {
+		c.Weights, c.Copies = true, s.copies()
 	}
 	return c
 }
@@ -48,7 +50,7 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 	if err != nil {
 		return strategy.Observation{}, err
 	}
-	if err := t.expelled(snap[t.s.workloads], snap[t.s.services]); err != nil {
+	if err := t.expelled(snap[t.s.workloads], snap[t.s.services], snap[t.s.routes]); err != nil {
 		return strategy.Observation{}, stage.Permanent(err)
 	}
 	t.s.due = time.Time{}
@@ -203,7 +205,8 @@ func (v *view) count(out *strategy.Version, p *unstructured.Unstructured, minRea
 	}
 }
 
-// referenced lists the Services that name the version and are no front.
+// referenced lists the Services that name the version and are no front, and the
+// Ingresses that lead to its own.
 func (v *view) referenced(id string) []string {
 	var out []string
 	for _, s := range v.services {
@@ -212,6 +215,14 @@ func (v *view) referenced(id string) []string {
 			continue
 		}
 		out = append(out, objectOf(s).String())
+	}
+	if v.h.Switch == nil {
+		return out
+	}
+	for _, u := range v.routes {
+		if u.GetName() != v.h.Switch.Entry.Name && len(ledTo(u, v.h.Switch.track(id))) > 0 {
+			out = append(out, objectOf(u).String())
+		}
 	}
 	return out
 }

@@ -32,19 +32,27 @@ func (v *view) led(fronts []front) strategy.Traffic {
 	}
 	t := strategy.Traffic{Accepted: true}
 	var groups []reach
+	seen := false
 	for i, f := range fronts {
-		svc := find(v.services, f.Object.Name)
-		if svc == nil {
+		led := v.behind(f)
+		if led == nil {
 			t.Accepted = false
 			continue
 		}
-		written := v.written(svc)
 		if i == 0 {
-			t.Written, t.Stamp = written, stampOf(svc)
-		} else if !slices.Equal(t.Written, written) {
-			t.Written = append(t.Written, written...)
+			t.Stamp = led.stamp
 		}
-		groups = append(groups, v.reach(svc)...)
+		switch {
+		case !seen:
+			t.Written, seen = led.written, true
+		case len(t.Written) == 0 || len(led.written) == 0:
+			if len(t.Written)+len(led.written) > 0 { // one of them leads nowhere
+				t.Written = append(append(t.Written, led.written...), uneven)
+			}
+		case !slices.Equal(t.Written, led.written):
+			t.Written = append(t.Written, led.written...)
+		}
+		groups = append(groups, led.groups...)
 	}
 	t.Endpoints = merge(groups)
 	if !t.Accepted && len(groups) == 0 {
@@ -52,6 +60,25 @@ func (v *view) led(fronts []front) strategy.Traffic {
 		t.Accepted = true
 	}
 	return t
+}
+
+// led is where one front leads.
+type led struct {
+	written []strategy.Share
+	groups  []reach
+	stamp   strategy.Stamp
+}
+
+// behind reads one front; nil if it is not there yet.
+func (v *view) behind(f front) *led {
+	if v.h.leads(f.Object) {
+		return v.behindEntry()
+	}
+	svc := find(v.services, f.Object.Name)
+	if svc == nil {
+		return nil
+	}
+	return &led{v.written(svc), v.reach(svc), stampOf(svc)}
 }
 
 func find(list []*unstructured.Unstructured, name string) *unstructured.Unstructured {

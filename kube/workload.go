@@ -108,6 +108,9 @@ func desired(u *unstructured.Unstructured) int {
 
 // native is the state of the controller that replaces pods by itself.
 func (v *view) native() *strategy.Native {
+	if v.h.Switch != nil {
+		return nil // each version has a Deployment of its own, and nothing else is asked for
+	}
 	kind := v.h.Workload.Kind
 	n := &strategy.Native{Exact: kind == "StatefulSet", Either: kind == "DaemonSet"}
 	n.InPlace = !surges(v.r.workload)

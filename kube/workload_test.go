@@ -49,8 +49,12 @@ func TestTargetConformsForOtherWorkloads(t *testing.T) {
 
 // conform releases v1 and hands a target of v2 to a test.
 func (w *world) conform(test func(*testing.T, strategytest.World)) {
+	w.conformBy(strategy.Rolling{}, test)
+}
+
+func (w *world) conformBy(s strategy.Strategy, test func(*testing.T, strategytest.World)) {
 	t := w.t
-	_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
+	_, err := w.release("run-1/prod/1", "v1", s)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer w.client.Close()
@@ -59,7 +63,7 @@ func (w *world) conform(test func(*testing.T, strategytest.World)) {
 	for _, p := range w.pods() {
 		old, pods = p.Labels[kube.LabelVersion], pods+1
 	}
-	e := w.engine("conformance", "v2", strategy.Rolling{})
+	e := w.engine("conformance", "v2", s)
 	h, err := w.app.Start(e.ctx(ctx), e.in)
 	require.NoError(t, err)
 	w.client.Close()
@@ -174,7 +178,7 @@ func TestPausePointsOfOtherWorkloads(t *testing.T) {
 func TestCrashAtEveryPointOfOtherWorkloads(t *testing.T) {
 	for kind, yaml := range otherWorkloads {
 		for _, image := range []string{"v2", "bad"} {
-			for n, reached := 0, true; reached; n += stride(1) {
+			for n, reached := offset(t, stride(4)), true; reached; n += stride(4) {
 				reached = false
 				ok := t.Run(fmt.Sprintf("%s/%s/%d", kind, image, n), func(t *testing.T) {
 					threeNodes(t, yaml, func(w *world) {

@@ -5,11 +5,13 @@ import (
 	"flag"
 	"maps"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -53,10 +55,24 @@ func (w *world) running() map[string]int {
 	return out
 }
 
+// front is the Service that users reach: with an IngressSwitch the one to which the
+// Ingress leads.
+func (w *world) front() string {
+	if _, ok := w.app.Router.(kube.IngressSwitch); !ok {
+		return "shop"
+	}
+	entry, err := w.typed().NetworkingV1().Ingresses("shop").Get(context.Background(), "shop", metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "nothing"
+	}
+	require.NoError(w.t, err)
+	return entry.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name
+}
+
 // serving counts the ready addresses of the Service by image.
 func (w *world) serving() map[string]int {
 	pods := w.pods()
-	list, err := w.typed().DiscoveryV1().EndpointSlices("shop").List(context.Background(), metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=shop"})
+	list, err := w.typed().DiscoveryV1().EndpointSlices("shop").List(context.Background(), metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=" + w.front()})
 	require.NoError(w.t, err)
 	out := map[string]int{}
 	for _, s := range list.Items {
@@ -102,6 +118,9 @@ func (w *world) picture() map[string]any {
 	services, err := c.CoreV1().Services("shop").List(ctx, metav1.ListOptions{})
 	require.NoError(w.t, err)
 	for _, s := range services.Items {
+		if s.Labels[kube.LabelApp] != "" {
+			s.Spec.ClusterIP, s.Spec.ClusterIPs = "", nil // of a version: it is another when that is made again
+		}
 		note("Service", s.ObjectMeta, s.Spec)
 	}
 	ingresses, err := c.NetworkingV1().Ingresses("shop").List(ctx, metav1.ListOptions{})
@@ -138,6 +157,12 @@ func (w *world) claimed() string {
 	m, err := w.typed().CoreV1().ConfigMaps("shop").Get(context.Background(), "gennaker-shop", metav1.GetOptions{})
 	require.NoError(w.t, err)
 	return m.Data["handle"]
+}
+
+// The tests make thousands of small clusters, each soon garbage.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	m.Run()
 }
 
 // everyPoint takes every point of each enumeration, which are minutes:

@@ -171,7 +171,7 @@ func TestCanary(t *testing.T) {
 			require.ErrorContains(t, err, "abort by ada: not today")
 			require.ErrorContains(t, err, "is restored and verified")
 			b.split(o, "v1", 100)
-			b.only("v1")
+			b.only("v1", 1)
 
 			run = b.begin("v3", c.s)
 			b.paused(run)
@@ -179,7 +179,7 @@ func TestCanary(t *testing.T) {
 			_, err = run.Wait(t.Context())
 			require.NoError(t, err)
 			b.split(o, "v3", 100)
-			b.only("v3")
+			b.only("v3", 1)
 			r := l.Stop()
 			require.Zero(t, r.Failures, r)
 			require.Positive(t, r.ByVersion[shopDigest("v2")], r)
@@ -187,8 +187,35 @@ func TestCanary(t *testing.T) {
 	}
 }
 
+// Red/black by the backend of an Ingress: under load no request fails, on the way
+// there, on the way back and with the next version.
+func TestIngressSwitch(t *testing.T) {
+	b := newCanaryBench(t, kube.IngressSwitch{Name: "web"})
+	b.release("v1", strategy.RedBlack{KeepOld: strategy.Immediately, Settle: time.Second})
+	o := load.Options{URL: "http://" + cluster.IngressIP, Host: b.host(), Method: http.MethodPost, Rate: 200}
+	b.answers(o.URL, o.Host, shopDigest("v1"))
+	l, err := load.Start(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Stop() })
+
+	run := b.begin("v2", strategy.RedBlack{KeepOld: time.Hour, Settle: time.Second})
+	b.split(o, "v2", 100)
+	require.NoError(t, run.Tell(t.Context(), "deploy", string(strategy.Abort), "ada", "not today"))
+	_, err = run.Wait(t.Context())
+	require.ErrorContains(t, err, "is restored and verified")
+	b.split(o, "v1", 100)
+	b.only("v1", 2)
+
+	b.release("v3", strategy.RedBlack{KeepOld: time.Second, Settle: time.Second})
+	b.split(o, "v3", 100)
+	b.only("v3", 2)
+	r := l.Stop()
+	require.Zero(t, r.Failures, r)
+	require.Positive(t, r.ByVersion[shopDigest("v2")], r)
+}
+
 // only checks that nothing but the tag has pods and that nothing of a split is left.
-func (b *canaryBench) only(tag string) {
+func (b *canaryBench) only(tag string, have int) {
 	b.t.Helper()
 	b.eventually(func() error {
 		list, err := b.client.AppsV1().Deployments(b.namespace).List(b.t.Context(), metav1.ListOptions{})
@@ -208,7 +235,7 @@ func (b *canaryBench) only(tag string) {
 		if err != nil {
 			return err
 		}
-		if len(services.Items) != 1 || len(ingresses.Items) != 1 {
+		if len(services.Items) != have || len(ingresses.Items) != 1 {
 			return errors.New("something of the split is left")
 		}
 		return nil

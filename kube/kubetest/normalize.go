@@ -62,6 +62,13 @@ func (c *Cluster) refuse(res *resource, u *unstructured.Unstructured, errs field
 // decodeTyped decodes into client-go's type. Unknown and duplicate fields are
 // refused (Strict), told (Warn) or dropped.
 func decodeTyped(res *resource, u *unstructured.Unstructured, w write) (runtime.Object, error) {
+	if w.strict == "" && w.warnings == nil { // a controller's write
+		obj, err := toTyped(res, u)
+		if err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
+		return obj, nil
+	}
 	obj, err := scheme.Scheme.New(res.gvk)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
