@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gennaker/gennaker/artifact"
@@ -101,28 +100,17 @@ func (g *Gatekeeper) History(ctx context.Context, set artifact.Set) (h History, 
 	if err != nil {
 		return History{}, nil, err
 	}
-	return g.history(ctx, set, records)
+	h, err = g.history(ctx, set, records)
+	return h, h.Refused, err
 }
 
-// history reads the evidence about a set after the records. It has all that was denied on record: what is gone, or not listed
-// yet, is an error that wraps [artifact.ErrNotFound], so that nobody gets a set in by removing what speaks against it.
-func (g *Gatekeeper) history(ctx context.Context, set artifact.Set, records []Record) (h History, refused []*evidence.Error, err error) {
+// history reads the evidence about a set after the records.
+func (g *Gatekeeper) history(ctx context.Context, set artifact.Set, records []Record) (History, error) {
 	good, refused, err := g.evidence.Open(ctx, set, g.c.Trust)
 	if err != nil {
-		return History{}, nil, err
+		return History{}, err
 	}
-	for _, r := range records {
-		if r.Event != Denied || r.Set != set.Digest() {
-			continue
-		}
-		for _, d := range r.Evidence {
-			if !slices.ContainsFunc(good, func(v evidence.Verified) bool { return v.Digest() == d }) &&
-				!slices.ContainsFunc(refused, func(e *evidence.Error) bool { return e.Evidence == d }) {
-				return History{}, nil, fmt.Errorf("evidence %s, which speaks against set %s by record %d of the ledger: %w", d, r.Set.Short(), r.Seq, artifact.ErrNotFound)
-			}
-		}
-	}
-	return History{Application: g.c.Application, Records: records, Evidence: good}, refused, nil
+	return History{Application: g.c.Application, Records: records, Evidence: good, Refused: refused}, nil
 }
 
 // Ask returns whether a set may enter an environment now, with the reasons. It writes nothing.
@@ -131,17 +119,9 @@ func (g *Gatekeeper) Ask(ctx context.Context, set artifact.Set, env string) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	h, refused, err := g.History(ctx, set)
+	h, _, err := g.History(ctx, set)
 	if err != nil {
 		return Verdict{}, err
 	}
-	return Eligible(set, e, h, time.Now().UTC()).without(refused), nil
-}
-
-// without returns the verdict with what was refused before it was asked for.
-func (v Verdict) without(refused []*evidence.Error) Verdict {
-	for _, r := range refused {
-		v.Refused = append(v.Refused, r.Error())
-	}
-	return v
+	return Eligible(set, e, h, time.Now().UTC()), nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gennaker/gennaker/artifact"
-	"github.com/gennaker/gennaker/artifact/driver"
 	"github.com/gennaker/gennaker/artifact/evidence"
 	"github.com/gennaker/gennaker/artifact/memartifact"
 	"github.com/gennaker/gennaker/artifact/promotion"
@@ -181,34 +180,6 @@ func TestDenialAtTheLastMoment(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Nobody gets a set in by removing what speaks against it.
-func TestDenialThatIsGone(t *testing.T) {
-	t.Parallel()
-	ctx, set, below := t.Context(), aSet(1), new(memartifact.Driver)
-	g, _ := keeper(t, func(c *promotion.Config) { c.Store = artifact.NewStore(below, nil) })
-	full(t, g, set, noon)
-	d, err := g.Attest(ctx, set, failed("smoke", noon.Add(time.Second)))
-	require.NoError(t, err)
-	again, err := g.Attest(ctx, set, failed("smoke", noon.Add(time.Second)))
-	require.NoError(t, err)
-	require.Equal(t, d, again)
-	records, err := g.Records(ctx)
-	require.NoError(t, err)
-	require.Len(t, records, 1, "it is on record once, and support is not")
-	require.Equal(t, []artifact.Digest{d}, records[0].Evidence)
-	v, err := g.Ask(ctx, set, "prod")
-	require.NoError(t, err)
-	require.Contains(t, v.String(), "test smoke: it failed")
-	require.NoError(t, below.Delete(ctx, driver.Key{Folder: "evidence/sha256-" + set.Digest().Hex(), Hash: d.Hex()}))
-	_, err = g.Ask(ctx, set, "prod")
-	require.ErrorIs(t, err, artifact.ErrNotFound)
-	require.ErrorContains(t, err, "speaks against set")
-	_, err = g.Request(ctx, promotion.Request{Key: "p", Environment: "prod", Set: set, By: "dora"})
-	require.NoError(t, err)
-	_, err = g.Enter(ctx, "prod", "p")
-	require.ErrorIs(t, err, artifact.ErrNotFound)
 }
 
 // A set that has more in it than one build keeps the statements about its parts.

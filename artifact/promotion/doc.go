@@ -19,6 +19,15 @@
 // Denials (a test that failed, a canary that failed or has no data, a rejection) count at once. Of one suite, one canary, one
 // person the newest word counts, and of two at the same time the denial. [Denies] tells one from the other.
 //
+// A denial that Attest or Attach has taken is on record. If its evidence is damaged or gone, or its signer is not trusted with it
+// any more, it keeps its set out of every environment, whatever it said, until it can be verified again: restore it from a copy
+// of the store, attest or attach the very same again, or trust its signer again. There is no way to overrule what cannot be
+// read; where all that is impossible, build a new set. What can be read is outweighed by a newer word, as ever. A rollback does
+// not ask for evidence.
+//
+// So when keys are rotated, keep the old public keys in [Config.Trust], with their roles, for what they have signed: a key that is
+// taken out takes its support with it, but not its denials.
+//
 // What is said of a place (an approval, soak, a canary, a test of a release) counts for the application that it names alone, since
 // another application may have the same set, and environments of the same names. What is said of the content (provenance, the
 // unit tests of a build) counts wherever the set is.

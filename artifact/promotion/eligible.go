@@ -19,6 +19,7 @@ func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdi
 	if set.IsZero() {
 		q.missing(RuleProvenance, "the set is empty")
 	}
+	q.denials()
 	q.provenance()
 	q.tests()
 	q.canaries()
@@ -27,6 +28,7 @@ func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdi
 	q.holds()
 	q.automation()
 	v := Verdict{Environment: env.Name, Set: q.id, At: now, Reasons: q.reasons, Approvers: q.approvers, Refused: q.refused}
+	v.refuse(h)
 	for d := range q.used {
 		v.Evidence = append(v.Evidence, d)
 	}
@@ -39,6 +41,7 @@ func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdi
 // asked for when the set entered first.
 func Returnable(set artifact.Set, env Environment, h History, now time.Time) Verdict {
 	v := Verdict{Environment: env.Name, Set: set.Digest(), At: now}
+	v.refuse(h)
 	good, found := h.LastGood(env.Name)
 	switch {
 	case !found:
@@ -287,20 +290,6 @@ func (q *question) automation() {
 	case other && mine < theirs:
 		no("it is older than what runs in %s", q.env.Name)
 	}
-}
-
-// Denies reports whether evidence speaks against its set: a test or a canary that did not pass, a rejection. All other
-// evidence supports its set or does not matter.
-func Denies(e evidence.Verified) bool {
-	switch p := e.Predicate().(type) {
-	case evidence.TestResult:
-		return p.Result == evidence.Failed
-	case evidence.Canary:
-		return p.Outcome != "pass"
-	case evidence.Approval:
-		return !p.Approved
-	}
-	return false
 }
 
 func orElse(s, other string) string {

@@ -153,7 +153,7 @@ func (g *Gatekeeper) start(ctx context.Context, e Environment, set artifact.Set,
 		if entry.Ahead = ahead(History{Records: records}.State(e.Name), request.Key); entry.Ahead != nil {
 			return Record{}, false, errNotNow
 		}
-		h, refused, err := g.history(ctx, set, records)
+		h, err := g.history(ctx, set, records)
 		if err != nil {
 			return Record{}, false, err
 		}
@@ -162,7 +162,6 @@ func (g *Gatekeeper) start(ctx context.Context, e Environment, set artifact.Set,
 		if request.Rollback {
 			entry.Verdict = Returnable(set, e, h, now)
 		}
-		entry.Verdict = entry.Verdict.without(refused)
 		if !entry.Verdict.allows(request.Automatic && !request.Rollback) {
 			return Record{}, false, errNotNow
 		}

@@ -15,6 +15,9 @@ type History struct {
 	Application string
 	Records     []Record
 	Evidence    []evidence.Verified
+	// Refused is why other evidence about the set was not verified. It does not count, but a denial that is on record keeps its
+	// set out as long as it is not among Evidence; see [Eligible].
+	Refused []*evidence.Error
 }
 
 // State is what runs in an environment, and what is about to.

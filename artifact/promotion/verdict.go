@@ -23,6 +23,7 @@ const (
 	RuleHold       Rule = "hold"
 	RuleAutomatic  Rule = "automatic"
 	RuleRollback   Rule = "rollback"
+	RuleDenial     Rule = "denial" // what is on record against the set cannot be read any more
 )
 
 // A Reason is one thing that stands in the way.
@@ -47,6 +48,13 @@ type Verdict struct {
 	Approvers []string `json:"approvers,omitempty"`
 	// Refused says which evidence about the set, or about another application, was not considered, and why.
 	Refused []string `json:"refused,omitempty"`
+}
+
+// refuse notes which evidence was not verified.
+func (v *Verdict) refuse(h History) {
+	for _, r := range h.Refused {
+		v.Refused = append(v.Refused, r.Error())
+	}
 }
 
 // Eligible reports whether a person may let the set enter.
