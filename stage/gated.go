@@ -131,7 +131,8 @@ func (g gated[H]) Start(c *Ctx, in DeployRequest) (GatedHandle[H], error) {
 		Reason: fmt.Sprintf("stage %s of execution %s", c.Stage(), c.Execution()),
 	})
 	var busy *promotion.BusyError
-	if errors.As(err, &busy) || errors.Is(err, promotion.ErrUnknown) || in.Set.IsZero() {
+	var used *promotion.KeyUsedError
+	if errors.As(err, &busy) || errors.As(err, &used) || errors.Is(err, promotion.ErrUnknown) || in.Set.IsZero() {
 		err = Permanent(err)
 	}
 	return GatedHandle[H]{Phase: gateAsk, Key: c.Key(), Request: in}, err

@@ -52,7 +52,8 @@
 //     they, and records, remove it. With the same history it is monotone in time.
 //  3. No record is lost or changed, whatever the number of processes; records have an order that does not depend on clocks.
 //  4. A rollback goes to the last set that was verified good in the environment, and to no other.
-//  5. Every call that writes has a key, and a call that is repeated under its key after a crash writes nothing new.
+//  5. Every call that writes has a key, and a call that is repeated under its key after a crash writes nothing new. Keys are
+//     those of one environment. A key with another set is refused.
 //
 // Times are those of the processes that write. A soak may be cut short by as much as the clock that ends it is ahead of the
 // clock that began it, and by no more; a clock that steps back never adds to one.
@@ -66,6 +67,7 @@
 //
 // An [evidence.TrustError] says that the trust of a gatekeeper does not suit its rules or its signer, and what to do.
 // [NotEligibleError] has the verdict, [BusyError] and [SupersededError] say what the queue of an environment has decided,
+// [KeyUsedError] that a key has been used for something else,
 // [ErrUnknown] that something is not known here, [ErrConflict] that a log's position is taken, [ErrNoTarget] that there is
 // nothing to go back to.
 //

@@ -40,3 +40,20 @@ type SupersededError struct {
 func (e *SupersededError) Error() string {
 	return fmt.Sprintf("environment %q: promotion %q was superseded by %q while it waited", e.Environment, e.Key, e.By)
 }
+
+// KeyUsedError says that a call has a key that another one has had, so that nothing was recorded. Keys identify what is asked
+// for once and for ever, for each event and environment: the same key with another set is a mistake, and not the same call again.
+type KeyUsedError struct {
+	Environment string // empty for what is about no environment
+	Key         string
+	Record      Record // what the key was used for
+}
+
+func (e *KeyUsedError) Error() string {
+	r := e.Record
+	what := "set " + r.Set.Short()
+	if r.Rollback {
+		what = "a rollback to " + what
+	}
+	return fmt.Sprintf("environment %q: key %q is taken, by record %d: %s, %s by %s; use another key", e.Environment, e.Key, r.Seq, what, r.Event, orElse(r.By, "nobody"))
+}

@@ -167,12 +167,15 @@ func (g *Gatekeeper) Set(ctx context.Context, d artifact.Digest) (artifact.Set, 
 	return g.c.Store.GetSet(ctx, d)
 }
 
-// write appends a record under a key: if the same event is there under that key already, it is returned instead. check, if
-// not nil, is asked with all records first.
+// write appends a record under a key: if the same event is there under that key already, it is returned instead, or a
+// [*KeyUsedError] if it is about something else. check, if not nil, is asked with all records first.
 func (g *Gatekeeper) write(ctx context.Context, r Record, check func(h History, r *Record) error) (Record, error) {
 	return g.ledger.Append(ctx, func(records []Record) (Record, bool, error) {
 		for _, old := range records {
 			if r.Key != "" && old.Key == r.Key && old.Event == r.Event && old.Environment == r.Environment {
+				if r.Set != "" && (old.Set != r.Set || old.Rollback != r.Rollback || old.Automatic != r.Automatic) {
+					return Record{}, false, &KeyUsedError{Environment: r.Environment, Key: r.Key, Record: old}
+				}
 				return old, false, nil
 			}
 		}

@@ -12,7 +12,9 @@ import (
 
 // A Request asks for the promotion of a set into an environment.
 type Request struct {
-	// Key identifies the promotion for ever; a request that is made again under its key is the same request. Required.
+	// Key identifies the promotion in its environment for ever; a request that is made again under its key is the same request,
+	// whoever makes it, also when the promotion has ended. Keys of different environments have nothing to do with each other.
+	// Required.
 	Key         string
 	Environment string
 	Set         artifact.Set
@@ -37,7 +39,9 @@ func (g *Gatekeeper) Register(ctx context.Context, set artifact.Set, by string) 
 }
 
 // Request takes a promotion into the queue of its environment. It says nothing about whether the set may enter; [Gatekeeper.Enter]
-// does. By the environment's policy it may dismiss other requests, or be refused with a [*BusyError].
+// does. By the environment's policy it may dismiss other requests, or be refused with a [*BusyError]. A key that was
+// used in the environment for another set, or by automation and now by people, or for a promotion and now for a rollback, is refused
+// with a [*KeyUsedError].
 func (g *Gatekeeper) Request(ctx context.Context, q Request) (Record, error) {
 	env, err := g.Environment(q.Environment)
 	if err != nil {
@@ -170,12 +174,13 @@ func (g *Gatekeeper) holdAfter(ctx context.Context, e Environment, r Record) (Re
 }
 
 // Verified records that the set which runs in an environment is good there. The error wraps [ErrNotRunning] if another set
-// runs. key makes the record once.
+// runs. key makes the record once in the environment; with another set it is refused with a [*KeyUsedError].
 func (g *Gatekeeper) Verified(ctx context.Context, env string, set artifact.Digest, by, key string) (Record, error) {
 	return g.judge(ctx, Record{Event: Verified, Environment: env, Set: set, By: by, Key: key}, true)
 }
 
 // Demote records that a set is not good in an environment, whether it runs there or not. It loses what it had gained there.
+// key is as for Verified.
 func (g *Gatekeeper) Demote(ctx context.Context, env string, set artifact.Digest, by, reason, key string) (Record, error) {
 	return g.judge(ctx, Record{Event: Demoted, Environment: env, Set: set, By: by, Reason: reason, Key: key}, false)
 }
