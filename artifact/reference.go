@@ -136,6 +136,10 @@ func (r Reference) Artifact() (Artifact, error) {
 	if r.IsZero() {
 		return Artifact{}, &ReferenceError{Err: fmt.Errorf("%w: it is empty", ErrInvalid)}
 	}
+	if Digest(r.String()).Validate() == nil {
+		return Artifact{}, &ReferenceError{Reference: r.String(), Err: fmt.Errorf(
+			"%w: this is a digest alone; write the repository and @ before it", ErrNoDigest)}
+	}
 	if !r.Pinned() {
 		return Artifact{}, &ReferenceError{Reference: clip(r.String()), Err: fmt.Errorf(
 			"%w: a tag can be moved; write %s@sha256:… with the digest that the build or the registry reports",

@@ -72,7 +72,7 @@ func TestParseReferenceRefuses(t *testing.T) {
 		"r.io:80a/web":                        "not a number",
 		"[::1/web":                            "IPv6",
 		"[::g]/web":                           "IPv6",
-		"shop/web ":                           "part of a repository path",
+		"shop/web ":                           "white space",
 		"shop/wéb":                            "part of a repository path",
 	} {
 		_, err := artifact.ParseReference(in)
@@ -168,6 +168,35 @@ func byGrammar(s string) (registry, path string, ok bool) {
 		return "", "", false
 	}
 	return registry, path, len(path) <= 255
+}
+
+// No error repeats what may be a password, and each says what to do.
+func TestReferencesCarryNoCredentials(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		"user:s3cret@r.example.com/web@sha256:" + hex64, "https://user:s3cret@r.example.com/web@sha256:" + hex64,
+		"user:s3cret@r.example.com/web:1.0", "s3cret@r.example.com/web", "user:s3cret@r.example.com:5000", "user:s3cret@web",
+		"user:s3c@ret@r.example.com/web", "user:s3c/ret@r.example.com/web@sha256:" + hex64, "user:s3cret@web@sha256:1234",
+	} {
+		_, err := artifact.ParseReference(s)
+		require.ErrorIs(t, err, artifact.ErrInvalid, s)
+		require.ErrorContains(t, err, "looks like credentials", s)
+		for _, secret := range []string{"s3cret", "s3c", "user"} {
+			require.NotContains(t, err.Error(), secret)
+		}
+		_, err = artifact.NewSet(artifact.Artifact{Kind: artifact.KindImage, Name: "web", Digest: artifact.Digest("sha256:" + hex64), Location: s})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "s3c")
+	}
+	for s, want := range map[string]string{
+		"web:1.0@sha256:1234": "after @", "a@b": "after @", "web@sha256:" + hex64 + "\n": "white space", "web 1": "white space",
+	} {
+		_, err := artifact.ParseReference(s)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := artifact.Image("sha256:" + hex64)
+	require.ErrorIs(t, err, artifact.ErrNoDigest)
+	require.ErrorContains(t, err, "write the repository")
 }
 
 func FuzzParseReference(f *testing.F) {

@@ -27,6 +27,10 @@ const (
 //
 // The error is a [ReferenceError] that wraps [ErrInvalid].
 func ParseReference(s string) (Reference, error) {
+	if rest, ok := cutCredentials(s); ok {
+		return Reference{}, &ReferenceError{Reference: clip("…@" + rest), Err: fmt.Errorf(
+			"%w: what stands before the @ looks like credentials, which do not belong here: remove it (a digest is written @sha256:…)", ErrInvalid)}
+	}
 	r, err := parseReference(s)
 	if err != nil {
 		return Reference{}, &ReferenceError{Reference: clip(s), Err: err}
@@ -34,11 +38,41 @@ func ParseReference(s string) (Reference, error) {
 	return r, nil
 }
 
+// cutCredentials finds what looks like the user and password of a URL, which no reference has and no error may repeat, and
+// returns what comes after it.
+func cutCredentials(s string) (rest string, found bool) {
+	before, after, ok := cutLast(s, "@")
+	if ok && isDigestLike(after) {
+		digest := after
+		before, after, ok = cutLast(before, "@")
+		after += "@" + digest
+	}
+	if !ok || !strings.Contains(before, ":") && !strings.Contains(after, "/") {
+		return "", false
+	}
+	return after, true
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// isDigestLike reports whether s is meant as a digest, if perhaps a wrong one.
+func isDigestLike(s string) bool {
+	algorithm, hex, _ := strings.Cut(s, ":")
+	return !strings.Contains(s, "/") && (strings.HasPrefix(algorithm, "sha") || len(hex) >= 32 && isLowerHex(hex))
+}
+
 func parseReference(s string) (Reference, error) {
 	var r Reference
 	switch {
 	case s == "":
 		return r, fmt.Errorf("%w: it is empty", ErrInvalid)
+	case strings.ContainsAny(s, " \t\r\n"):
+		return r, fmt.Errorf("%w: it contains white space", ErrInvalid)
 	case strings.Contains(s, "://"):
 		return r, fmt.Errorf("%w: write it without a scheme, as registry/repository@sha256:…", ErrInvalid)
 	case len(s) == digestHexLen && isLowerHex(s):

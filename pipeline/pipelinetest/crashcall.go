@@ -70,7 +70,7 @@ func (w tappedWork) call(c *pipeline.Call, f func()) error {
 	p := w.p
 	p.mu.Lock()
 	p.calls++
-	here := p.point.call > 0 && p.calls == p.point.call
+	here := p.point.call > 0 && p.calls == p.point.call && !isClosed(p.over)
 	p.mu.Unlock()
 	switch {
 	case isClosed(p.gone) || isClosed(p.frozen): // a process that is gone makes no calls

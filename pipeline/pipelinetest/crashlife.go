@@ -65,6 +65,7 @@ type process struct {
 	thaw   chan struct{} // closed when a suspended process goes on
 	frozen chan struct{} // closed when it is suspended
 	gone   chan struct{} // closed when it makes no more calls
+	over   chan struct{} // closed when the execution has ended: nobody follows who could go on with others
 	final  *pipeline.Snapshot
 
 	mu    sync.Mutex
@@ -74,7 +75,7 @@ type process struct {
 func newProcess(below pipeline.Store, s *starts) *process {
 	p := &process{
 		store: storetest.NewFaulty(below), starts: s,
-		thaw: make(chan struct{}), frozen: make(chan struct{}), gone: make(chan struct{}),
+		thaw: make(chan struct{}), frozen: make(chan struct{}), gone: make(chan struct{}), over: make(chan struct{}),
 	}
 	p.store.OnWrite = p.onWrite
 	p.store.OnRead = p.onRead
@@ -93,7 +94,7 @@ func (p *process) onWrite(w storetest.Write) storetest.Fault {
 	switch {
 	case isClosed(p.frozen):
 		return storetest.Fault{Hold: p.thaw, Fate: storetest.CrashAfter}
-	case w.N == p.point.write:
+	case w.N == p.point.write && !isClosed(p.over):
 		return storetest.Fault{Fate: p.point.fate}
 	}
 	return storetest.Fault{}
@@ -176,6 +177,7 @@ func (p *process) watch(ctx context.Context, t *testing.T, c Case, e pipeline.En
 		return false
 	}
 	p.final = &s
+	close(p.over)
 	return true
 }
 
