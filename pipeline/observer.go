@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -39,8 +40,8 @@ func (noObserver) OnCall(CallInfo)               {}
 func (noObserver) OnWrite(WriteInfo)             {}
 
 // LogTo returns an Observer that logs events at level Info, failures at Warn,
-// calls and writes at Debug, and
-// writes that failed at Warn.
+// calls and writes at Debug, and writes that failed at Warn. A conflict is no failure:
+// it is how an execution that is started again, or by somebody else, is found.
 func LogTo(l *slog.Logger) Observer { return logObserver{l} }
 
 type logObserver struct{ l *slog.Logger }
@@ -70,7 +71,7 @@ func (o logObserver) OnCall(c CallInfo) {
 
 func (o logObserver) OnWrite(w WriteInfo) {
 	level := slog.LevelDebug
-	if w.Err != nil {
+	if w.Err != nil && !errors.Is(w.Err, ErrConflict) {
 		level = slog.LevelWarn
 	}
 	o.l.LogAttrs(context.Background(), level, "write", slog.Int("records", w.Writes),

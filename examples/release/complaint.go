@@ -30,7 +30,11 @@ func (c *complaint) OnCall(call pipeline.CallInfo) {
 }
 
 func (c *complaint) OnWrite(w pipeline.WriteInfo) {
-	c.tell("", "the state cannot be written, nothing goes on until it can: ", w.Err)
+	err := w.Err
+	if errors.Is(err, pipeline.ErrConflict) {
+		err = nil // the store works: somebody was there before, such as the run that is resumed
+	}
+	c.tell("", "the state cannot be written, nothing goes on until it can: ", err)
 }
 
 // tell says it once, and again after it was better or different.

@@ -200,6 +200,7 @@ func (w world) killAndResume(t *testing.T, moment time.Duration) {
 	out, err := w.command(t, "r", "-approve", "auto").CombinedOutput()
 	assert.NoError(t, err, "killed after %v: %s", moment, out)
 	assert.Contains(t, string(out), "prod runs harbor.example.com/shop/web@sha256:")
+	assert.NotContains(t, string(out), "cannot be written", "it was resumed, which is no trouble")
 	w.oneRollout(t)
 	third, err := w.command(t, "r").CombinedOutput()
 	assert.NoError(t, err, string(third))
