@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -239,6 +240,10 @@ func (b *Builder) condition(n *node, conds []Ref[bool]) *expr {
 func (b *Builder) use(n *node, d Dep) *expr {
 	if d == nil {
 		return &expr{kind: exprConst, value: json.RawMessage("null")}
+	}
+	if v := reflect.ValueOf(d); v.Kind() == reflect.Pointer && v.IsNil() {
+		b.failStage(n.ID, "uses a nil Ref, which refers to no stage")
+		return nil
 	}
 	x := d.expr()
 	if !b.known(x, func(problem string) { b.failStage(n.ID, problem) }) {

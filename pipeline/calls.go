@@ -167,7 +167,7 @@ func (l *launched) exec(in *input) {
 	case l.interrupted(ErrShutdown):
 		nothing(in)
 	case errors.As(l.err, &skip):
-		in.kind, in.skip = inResult, skip.Reason
+		in.kind, in.skip = inResult, truncate(skip.Reason, maxMessage)
 	default:
 		l.fail(in)
 	}
@@ -213,6 +213,7 @@ func (l *launched) start(in *input) {
 		in.kind, in.raw = inHandle, handle
 	case isPermanent(l.err):
 		l.fail(in)
+		in.unknown = isUnknown(l.err)
 	default:
 		in.ret.doubt = true
 		l.trouble(in)
@@ -231,12 +232,17 @@ func (l *launched) poll(in *input) {
 	w := l.effect()
 	handle := l.rec.Stages[l.i].Handle
 	var p PollResult
-	_, l.err = protect(func() (_ json.RawMessage, err error) { p, err = w.Poll(l.c, handle); return nil, err })
+	_, l.err = protect(func() (_ json.RawMessage, err error) {
+		p, err = w.Poll(l.c, handle)
+		ask(p.Err)
+		return nil, err
+	})
 	if l.err != nil {
 		l.trouble(in)
 		if isPermanent(l.err) && in.ret.err != nil {
 			in.ret.err = nil
 			l.fail(in)
+			in.unknown = isUnknown(l.err)
 		}
 		return
 	}

@@ -71,12 +71,18 @@ func Define[I, O any](name string, version int, build func(b *Builder, in Ref[I]
 	for _, p := range checkTags(reflect.TypeFor[I](), map[reflect.Type]bool{}) {
 		b.fail(p)
 	}
-	out := build(b, Ref[I]{&expr{kind: exprInput, scope: root}})
-	root.output = b.output(out.x)
+	if build == nil {
+		b.fail(errors.New("build is nil: want the function that adds the stages"))
+	} else {
+		out := build(b, Ref[I]{&expr{kind: exprInput, scope: root}})
+		root.output = b.output(out.x)
+	}
 	plan := &Plan{Name: name, Version: version}
 	def := &definition{plan: plan, root: root, check: checkInput[I]}
 	for _, o := range opts {
-		o(def)
+		if o != nil {
+			o(def)
+		}
 	}
 	*b.errs = append(*b.errs, def.problems...)
 	if len(root.nodes) == 0 {

@@ -22,6 +22,31 @@ func failing(msg string) stage.Task[int, int] {
 }
 
 // All mistakes of a definition are reported at once.
+// What is nil is told like every other mistake.
+func TestNilsAreMistakes(t *testing.T) {
+	var none *pipeline.Ref[int]
+	p := pipeline.Define("nils", 1, func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+		stage.Sub(b, "sub", (*pipeline.Pipeline[int, int])(nil), in)
+		stage.Sub(b, "zero", &pipeline.Pipeline[int, int]{}, in)
+		stage.Each[int, int](b, "each", pipeline.Const([]int{1}), nil, nil, stage.Waves{})
+		return stage.Run(b, "one", add(1), in, stage.After(none), nil)
+	}, nil)
+	_, err := p.Plan()
+	for _, want := range []string{
+		`stage "sub": its pipeline is nil`, `stage "zero": its pipeline is nil`, `stage "each": its key or body is nil`, `stage "one": uses a nil Ref`,
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	_, err = pipeline.Define[int, int]("none", 1, nil).Plan()
+	require.ErrorContains(t, err, "build is nil")
+	bubble(t, func(t *testing.T) {
+		e := engine(t)
+		for _, d := range []pipeline.Definition{nil, (*pipeline.Pipeline[int, int])(nil), &pipeline.Pipeline[int, int]{}} {
+			require.ErrorContains(t, e.Register(d), "make it with Define")
+		}
+	})
+}
+
 func TestDefinitionErrors(t *testing.T) {
 	var leaked pipeline.Ref[int]
 	other := pipeline.Define("other", 1, func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {

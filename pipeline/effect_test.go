@@ -199,6 +199,133 @@ func TestPanicIsRecorded(t *testing.T) {
 	})
 }
 
+// unruly is an error whose methods panic.
+type unruly struct{ what string }
+
+func (u *unruly) Error() string {
+	if u.what == "Error" {
+		panic("in Error")
+	}
+	return "unruly"
+}
+
+func (u *unruly) Detail() string {
+	if u.what == "Detail" {
+		panic("in Detail")
+	}
+	return ""
+}
+
+func (u *unruly) RetryAfter() time.Duration {
+	if u.what == "RetryAfter" {
+		panic("in RetryAfter")
+	}
+	return 0
+}
+
+// An error that panics when it is asked, such as a nil pointer in an error, fails its
+// stage and nothing else.
+func TestErrorsThatPanic(t *testing.T) {
+	for _, bad := range []error{(*unruly)(nil), &unruly{"Error"}, &unruly{"Detail"}, &unruly{"RetryAfter"}} {
+		bubble(t, func(t *testing.T) {
+			r := newRemote()
+			r.poll = func(*stage.Ctx) (stage.Status[int], error) { return stage.Failed[int](bad), nil }
+			lost := newRemote()
+			lost.start = func(*stage.Ctx) error { return bad }
+			p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+				alone := stage.OnFailure(pipeline.FailAtEnd)
+				stage.Start(b, "ended", r, in, alone)
+				stage.Start(b, "start", lost, in, alone)
+				return stage.Run(b, "task", stage.Func("task/v1", func(*stage.Ctx, int) (int, error) { return 0, bad }), in, alone)
+			})
+			s := finish(t, begin(t, engine(t), p, "x", 1))
+			for _, id := range []string{"ended", "start", "task"} {
+				require.Contains(t, stageOf(t, s, id).Failure.Message, "panic", id)
+			}
+		})
+	}
+}
+
+// An effect whose code panics once it has started something has an unknown outcome,
+// which is undone.
+func TestPanicsOfAnEffectLeaveItsOutcomeUnknown(t *testing.T) {
+	boom := func(*stage.Ctx) error { panic("kaboom") }
+	for name, bad := range map[string]func(r *remote){
+		"start": func(r *remote) { r.started = boom },
+		"poll": func(r *remote) {
+			r.poll = func(c *stage.Ctx) (stage.Status[int], error) { return stage.Status[int]{}, boom(c) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRemote()
+				bad(r)
+				p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+					return stage.Start(b, "remote", r, in, stage.Retry(5, 0))
+				}, pipeline.UndoOnFailure())
+				st := stageOf(t, finish(t, begin(t, engine(t), p, "x", 1)), "remote")
+				require.True(t, st.Unknown)
+				require.Contains(t, st.Failure.Message, "kaboom")
+				require.Equal(t, "start x/remote/1; undo x/remote/1 unknown", r.said())
+			})
+		})
+	}
+}
+
+// wordless is an effect whose handle cannot be kept.
+type wordless struct{ *remote }
+
+func (w wordless) Start(c *stage.Ctx, in int) (chan int, error) {
+	_, err := w.remote.Start(c, in)
+	return nil, err
+}
+
+func (w wordless) Find(c *stage.Ctx, in int) (chan int, bool, error) {
+	_, found, err := w.remote.Find(c, in)
+	return nil, found, err
+}
+
+func (w wordless) Poll(c *stage.Ctx, _ *chan int) (stage.Status[int], error) { return running(c) }
+func (w wordless) Abort(*stage.Ctx, chan int) error                          { return nil }
+
+func TestHandleThatCannotBeKept(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRemote()
+		p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			return stage.Start(b, "remote", wordless{r}, in)
+		}, pipeline.UndoOnFailure())
+		st := stageOf(t, finish(t, begin(t, engine(t), p, "x", 1)), "remote")
+		require.True(t, st.Unknown)
+		require.Contains(t, st.Failure.Message, "cannot be stored as JSON")
+		require.Equal(t, "start x/remote/1; undo x/remote/1 unknown", r.said())
+	})
+}
+
+// An effect that has failed without an error has not succeeded.
+func TestFailedWithoutAnError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRemote()
+		r.poll = func(*stage.Ctx) (stage.Status[int], error) { return stage.Failed[int](nil), nil }
+		s := finish(t, begin(t, engine(t), effect(r), "x", 1))
+		require.Equal(t, "failed remote=failed", statusOf(s))
+		require.Contains(t, s.Reason, "gives no reason")
+	})
+}
+
+// The reason for a skip is kept as short as every message.
+func TestReasonsAreCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {
+			return stage.Run(b, "skip", stage.Func("skip/v1", func(*stage.Ctx, int) (int, error) {
+				return 0, stage.Skip(strings.Repeat("x", 20<<20))
+			}), in)
+		})
+		st := stageOf(t, finish(t, begin(t, engine(t), p, "x", 1)), "skip")
+		require.Equal(t, pipeline.StageSkipped, st.Status)
+		require.Less(t, len(st.Reason), 4096)
+	})
+}
+
 func TestGoexitIsRecorded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := single(func(b *pipeline.Builder, in pipeline.Ref[int]) pipeline.Ref[int] {

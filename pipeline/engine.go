@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -144,7 +145,14 @@ func New(store Store, o Options) *Embedded {
 func (e *Embedded) Register(ds ...Definition) error {
 	var errs []error
 	for _, d := range ds {
-		def := d.definition()
+		var def *definition
+		if v := reflect.ValueOf(d); v.IsValid() && !(v.Kind() == reflect.Pointer && v.IsNil()) {
+			def = d.definition()
+		}
+		if def == nil {
+			errs = append(errs, errors.New("pipeline: nil cannot be registered: make it with Define"))
+			continue
+		}
 		if def.err != nil {
 			errs = append(errs, def.err)
 			continue

@@ -78,15 +78,35 @@ type panicError struct {
 func (e *panicError) Error() string   { return fmt.Sprintf("panic: %v", e.value) }
 func (e *panicError) Detail() string  { return string(e.stack) }
 func (e *panicError) Permanent() bool { return true }
+func (e *panicError) Unknown() bool   { return true }
 
-// protect turns a panic of user code into an error.
+// protect turns a panic of user code into an error, and so that of an error that
+// panics when it is asked what it says.
 func protect(f func() (json.RawMessage, error)) (out json.RawMessage, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicError{value: v, stack: debug.Stack()}
 		}
 	}()
-	return f()
+	out, err = f()
+	ask(err)
+	return out, err
+}
+
+// ask calls whatever methods an error has that are called later.
+func ask(err error) {
+	if err != nil {
+		failureOf(err)
+		retryAfter(err)
+		isUnknown(err)
+	}
+}
+
+// isUnknown reports whether a permanent error of an effect leaves open what has become
+// of it: its code panicked, or what it started cannot be recorded.
+func isUnknown(err error) bool {
+	var u interface{ Unknown() bool }
+	return errors.As(err, &u) && u.Unknown()
 }
 
 // failureOf makes the record of an error.

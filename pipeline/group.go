@@ -31,6 +31,10 @@ func AddEach[T, O any](b *Builder, id string, over Ref[[]T], key func(T) string,
 	if o.MaxParallel < 0 || o.FailureBudget < 0 {
 		b.failStage(n.ID, "negative MaxParallel or FailureBudget")
 	}
+	if key == nil || body == nil {
+		b.failStage(n.ID, "its key or body is nil: want the function that names an item, and the one that adds its stages")
+		return Ref[[]O]{&expr{kind: exprStage, scope: b.scope, stage: n}}
+	}
 	n.key = func(item json.RawMessage) (string, error) {
 		v, err := decodeAs[T](item)
 		if err != nil {
@@ -49,7 +53,12 @@ func AddEach[T, O any](b *Builder, id string, over Ref[[]T], key func(T) string,
 // plan: an execution has one record, one history and one outcome.
 func AddSub[I, O any](b *Builder, id string, p *Pipeline[I, O], in Ref[I], so StageOptions) Ref[O] {
 	n := b.add(id, so)
-	n.Type, n.Kind = TypeSub, fmt.Sprintf("sub:%s/v%d", p.def.plan.Name, p.def.plan.Version)
+	n.Type = TypeSub
+	if p == nil || p.def == nil {
+		b.failStage(n.ID, "its pipeline is nil: make it with Define")
+		return Ref[O]{&expr{kind: exprStage, scope: b.scope, stage: n}}
+	}
+	n.Kind = fmt.Sprintf("sub:%s/v%d", p.def.plan.Name, p.def.plan.Version)
 	n.input, n.checkOut = b.use(n, in), outputCheck[O]()
 	n.checkRetry(b)
 	if p.def.err != nil {

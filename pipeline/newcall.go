@@ -45,8 +45,14 @@ func (x *execution) newCall(ctx context.Context, i int, t token, op string) *Cal
 	return c
 }
 
+// maxStepName is how many bytes the name of a step may have.
+const maxStepName = 256
+
 // checkpoint stores a value of a task durably.
 func (x *execution) checkpoint(ctx context.Context, i int, t token, name string, v json.RawMessage) error {
+	if len(name) > maxStepName {
+		return fmt.Errorf("step %q: its name has %d bytes, at most %d are allowed", truncate(name, 32), len(name), maxStepName)
+	}
 	if len(v) > MaxPayload {
 		return fmt.Errorf("step %q: larger than %d bytes: %w", name, MaxPayload, ErrTooLarge)
 	}

@@ -43,7 +43,9 @@ func Start[I, O any](ctx context.Context, e Engine, p *Pipeline[I, O], id string
 	}
 	var o StartOptions
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	if err := e.Start(ctx, p, id, raw, o); err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package stage
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Task is a unit of work that ends inside this process.
 //
@@ -84,8 +87,16 @@ func Running[O any](detail string, next time.Duration) Status[O] {
 func Succeeded[O any](out O) Status[O] { return Status[O]{done: true, out: out} }
 
 // Failed says that the effect has definitely ended and failed. Whether it is
-// retried is the stage's Retry option's affair; a Permanent error is not.
-func Failed[O any](err error) Status[O] { return Status[O]{done: true, err: err} }
+// retried is the stage's Retry option's affair; a Permanent error is not. Without an
+// error it fails all the same.
+func Failed[O any](err error) Status[O] {
+	if err == nil {
+		err = errNoReason
+	}
+	return Status[O]{done: true, err: err}
+}
+
+var errNoReason = errors.New("the effect has failed and gives no reason")
 
 // Done reports whether the effect has ended, and with which error.
 func (s Status[O]) Done() (bool, error) { return s.done, s.err }

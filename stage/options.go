@@ -69,7 +69,9 @@ func Window(w pipeline.Window) Option {
 func options(opts []Option) pipeline.StageOptions {
 	var o pipeline.StageOptions
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	return o
 }

@@ -126,7 +126,7 @@ func (w effectWork[I, H, O]) Start(call *pipeline.Call) (json.RawMessage, error)
 	if err != nil {
 		return nil, err
 	}
-	return encode("handle", h)
+	return encodeHandle(h)
 }
 
 func (w effectWork[I, H, O]) Find(call *pipeline.Call) (json.RawMessage, bool, error) {
@@ -138,7 +138,7 @@ func (w effectWork[I, H, O]) Find(call *pipeline.Call) (json.RawMessage, bool, e
 	if err != nil || !found {
 		return nil, false, err
 	}
-	raw, err := encode("handle", h)
+	raw, err := encodeHandle(h)
 	return raw, err == nil, err
 }
 
@@ -152,7 +152,7 @@ func (w effectWork[I, H, O]) Poll(call *pipeline.Call, raw json.RawMessage) (pip
 		return pipeline.PollResult{}, err
 	}
 	p := pipeline.PollResult{Done: s.done, Err: s.err, Next: s.next, Detail: s.detail}
-	if p.Handle, err = encode("handle", h); err != nil {
+	if p.Handle, err = encodeHandle(h); err != nil {
 		return p, err
 	}
 	if s.done && s.err == nil {
@@ -222,6 +222,21 @@ func isPlain(raw []byte) bool {
 		return c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf
 	})
 }
+
+// encodeHandle encodes the handle of an effect that is there, whether it can be or not.
+func encodeHandle(h any) (json.RawMessage, error) {
+	raw, err := encode("handle", h)
+	if err != nil {
+		return nil, &lostError{err}
+	}
+	return raw, nil
+}
+
+// lostError says that an effect goes on whose handle cannot be kept.
+type lostError struct{ error }
+
+func (e *lostError) Unwrap() error { return e.error }
+func (e *lostError) Unknown() bool { return true }
 
 func encode(what string, v any) (json.RawMessage, error) {
 	raw, err := json.Marshal(v)
