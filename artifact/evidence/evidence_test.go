@@ -182,7 +182,7 @@ func TestAboutRefuses(t *testing.T) {
 		evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: noon.Add(-1)},
 		evidence.Approval{}, evidence.Approval{Application: "shop", Environment: "prod", At: noon}, evidence.Approval{Environment: "prod", Approver: "a", At: noon},
 		evidence.Canary{}, evidence.Canary{Application: "shop", Environment: "prod", At: noon, Outcome: "good"}, evidence.Canary{Environment: "prod", At: noon, Outcome: "pass"},
-		evidence.Provenance{}, evidence.Summary{},
+		evidence.Provenance{}, evidence.Summary{}, nil,
 	} {
 		_, err := evidence.About(set, p)
 		require.ErrorIs(t, err, evidence.ErrMalformed, "%T", p)

@@ -43,10 +43,13 @@ type Predicate interface {
 
 // About returns a statement about a set. Its first subject is the set, by its digest; the artifacts of the set that have
 // digests follow, so that tools that know nothing of sets find the statement for an image. The error is an [*Error] that
-// wraps [ErrMalformed] if the set is empty or the predicate is not valid.
+// wraps [ErrMalformed] if the set is empty, or the predicate is nil or not valid.
 func About(set artifact.Set, p Predicate) (Statement, error) {
 	if set.IsZero() {
 		return Statement{}, malformed("a statement is about a set, and the set is empty")
+	}
+	if p == nil {
+		return Statement{}, malformed("a statement claims something, and the predicate is nil")
 	}
 	if err := p.Validate(); err != nil {
 		return Statement{}, malformed("%v", err)

@@ -97,8 +97,10 @@ func TestAttestNamesTheApplication(t *testing.T) {
 	require.ErrorIs(t, err, evidence.ErrOtherSubject)
 	_, err = g.Attach(ctx, aSet(2), envelope(t, w.key, set, approved("alice", noon)))
 	require.ErrorIs(t, err, evidence.ErrOtherSubject)
-	_, err = g.Attest(ctx, set, evidence.Approval{})
-	require.ErrorIs(t, err, evidence.ErrMalformed)
+	for _, p := range []evidence.Predicate{evidence.Approval{}, nil} {
+		_, err = g.Attest(ctx, set, p)
+		require.ErrorIs(t, err, evidence.ErrMalformed)
+	}
 }
 
 // envelope returns a claim signed by a key.
