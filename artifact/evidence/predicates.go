@@ -31,7 +31,9 @@ type TestResult struct {
 	Result string `json:"result"` // Passed, Warned or Failed
 	// Configuration is what was run. The name of the first entry is the name of the suite, which rules ask for; its annotation
 	// "finishedOn" is when the run ended, in RFC 3339, and "application" and "environment" are where it ran, if that matters.
-	// [NewTestResult] and [TestResult.In] fill it in.
+	// [NewTestResult] and [TestResult.In] fill it in. [About] wants the time. Other tools may sign results without one, as in-toto
+	// does not ask for it; [Open] accepts those, and for promotions such a pass is older than all others, and such a failure
+	// is never outdated.
 	Configuration []Resource `json:"configuration"`
 	URL           string     `json:"url,omitempty"`
 	PassedTests   []string   `json:"passedTests,omitempty"`
@@ -46,7 +48,7 @@ const (
 	inEnvironment = "environment"
 )
 
-// NewTestResult returns the result of a suite's run that ended at a time.
+// NewTestResult returns the result of a suite's run that ended at a time, which must not be zero.
 func NewTestResult(suite, result string, at time.Time) TestResult {
 	return TestResult{Result: result, Configuration: []Resource{{
 		Name: suite, Annotations: map[string]string{finishedOn: at.UTC().Format(time.RFC3339Nano)},

@@ -43,7 +43,8 @@ type Predicate interface {
 
 // About returns a statement about a set. Its first subject is the set, by its digest; the artifacts of the set that have
 // digests follow, so that tools that know nothing of sets find the statement for an image. The error is an [*Error] that
-// wraps [ErrMalformed] if the set is empty, or the predicate is nil or not valid.
+// wraps [ErrMalformed] if the set is empty, or the predicate is nil or not valid, or is a [TestResult]
+// that does not say when the run ended.
 func About(set artifact.Set, p Predicate) (Statement, error) {
 	if set.IsZero() {
 		return Statement{}, malformed("a statement is about a set, and the set is empty")
@@ -53,6 +54,9 @@ func About(set artifact.Set, p Predicate) (Statement, error) {
 	}
 	if err := p.Validate(); err != nil {
 		return Statement{}, malformed("%v", err)
+	}
+	if t, ok := p.(TestResult); ok && t.Finished().IsZero() {
+		return Statement{}, malformed("test result of suite %q without the time when the run ended; NewTestResult notes it, as annotation %q of the first configuration, in RFC 3339", clip(t.Suite()), finishedOn)
 	}
 	raw, err := json.Marshal(p)
 	if err != nil {
