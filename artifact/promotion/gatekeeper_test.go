@@ -76,6 +76,8 @@ func TestPromotionFromTestToProd(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, records, 8, "candidate; requested, started, deployed, verified; requested, started, deployed")
 
+		_, err = g.Verified(ctx, "prod", set.Digest(), "", "v0")
+		require.ErrorContains(t, err, "it needs somebody who says that it is verified")
 		_, err = g.Verified(ctx, "prod", set.Digest(), "smoke", "v1")
 		require.NoError(t, err)
 		_, err = g.Verified(ctx, "prod", aSet(2).Digest(), "smoke", "v2")
@@ -235,6 +237,8 @@ func TestRefusals(t *testing.T) {
 		},
 		func() error { _, err := g.Hold(ctx, "prod", promotion.Hold{By: "a"}); return err },
 		func() error { _, err := g.Release(ctx, "prod", "", ""); return err },
+		func() error { _, err := g.Register(ctx, aSet(1), ""); return err },
+		func() error { _, err := g.Demote(ctx, "prod", aSet(1).Digest(), "", "it leaks", ""); return err },
 		func() error {
 			_, err := g.Hold(ctx, "prod", promotion.Hold{By: "a", Reason: strings.Repeat("x", 1<<17)})
 			return err
