@@ -47,7 +47,7 @@ func (g *Gatekeeper) Enter(ctx context.Context, env, key string) (Entry, error) 
 	if err := g.fits(ctx); err != nil {
 		return Entry{}, err
 	}
-	set, err := g.c.Store.GetSet(ctx, p.request.Set)
+	set, err := g.set(ctx, p.request.Set)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -73,7 +73,7 @@ func (g *Gatekeeper) Entered(ctx context.Context, env, key string) (Entry, bool,
 	if p.started == nil || p.end != nil && p.end.Event == Failed {
 		return Entry{}, false, nil
 	}
-	set, err := g.c.Store.GetSet(ctx, p.started.Set)
+	set, err := g.set(ctx, p.started.Set)
 	if err != nil {
 		return Entry{}, false, err
 	}

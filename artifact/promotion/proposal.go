@@ -72,7 +72,7 @@ func (g *Gatekeeper) Propose(ctx context.Context, set artifact.Set, env string, 
 	}
 	p := Proposal{Environment: env, Set: set, Since: s.Since, By: s.By, Verdict: v}
 	if s.Set != "" {
-		p.Runs, err = g.c.Store.GetSet(ctx, s.Set)
+		p.Runs, err = g.set(ctx, s.Set)
 		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
 			return Proposal{}, err
 		}

@@ -23,6 +23,7 @@ const (
 	RuleHold       Rule = "hold"
 	RuleAutomatic  Rule = "automatic"
 	RuleRollback   Rule = "rollback"
+	RuleSet        Rule = "set"    // the set is damaged in the store
 	RuleDenial     Rule = "denial" // what is on record against the set cannot be read any more
 )
 
