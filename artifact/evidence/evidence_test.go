@@ -193,6 +193,14 @@ func TestAboutRefuses(t *testing.T) {
 	require.ErrorIs(t, err, evidence.ErrMalformed)
 	_, err = evidence.About(set, evidence.NewTestResult("smoke", evidence.Failed, time.Time{}))
 	require.ErrorContains(t, err, `suite "smoke" without the time when the run ended`)
+	for want, p := range map[string]evidence.Predicate{
+		"approval without Approver, At":         evidence.Approval{Application: "shop", Environment: "prod"},
+		"canary verdict without Environment":    evidence.Canary{Application: "shop", Outcome: "pass", At: noon},
+		"soak without Application, Environment": evidence.Soak{Since: noon, Until: noon},
+	} {
+		_, err = evidence.About(set, p)
+		require.ErrorContains(t, err, want)
+	}
 	_, err = evidence.Sign(t.Context(), evidence.Statement{})
 	require.ErrorIs(t, err, evidence.ErrUnsigned)
 }

@@ -9,6 +9,9 @@
 // [History.State] is what runs in an environment, [History.Soak] how long a set has run there, and [Eligible], a pure
 // function, whether a set may enter an environment. Its [Verdict] lists what is missing, in words for people and as data.
 //
+// Only descriptions are looked at: no rule asks whether the content of an artifact is stored or intact. A set names content by digest,
+// and whoever fetches or copies it verifies that.
+//
 // A [Gatekeeper] has the ledger, the evidence, the keys and the environments of one application. It collects the history,
 // asks Eligible, and records: nothing enters an environment of its but through [Gatekeeper.Enter]. Package stage connects it
 // with pipelines: stage.Gated wraps the deployer of an environment.

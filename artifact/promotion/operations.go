@@ -20,7 +20,8 @@ type Request struct {
 	Set         artifact.Set
 	By          string // who asks; required
 	Reason      string
-	// Automatic says that no person asked.
+	// Automatic says that no person asked. Every robot must set it: without it holds, failures before, and Rules that are not
+	// Automatic do not stand in its way, as they do not in a person's.
 	Automatic bool
 	// Rollback goes back to a set that was good in the environment.
 	Rollback bool
@@ -78,7 +79,7 @@ func (g *Gatekeeper) Request(ctx context.Context, q Request) (Record, error) {
 	})
 }
 
-// Withdraw gives up a request that has not started. It does nothing if there is none.
+// Withdraw gives up a request that has not started. It does nothing if there is none. Its key is used up.
 func (g *Gatekeeper) Withdraw(ctx context.Context, env, key, reason string) error {
 	return g.end(ctx, Record{Event: Withdrawn, Environment: env, Key: key, Reason: reason})
 }
@@ -103,7 +104,8 @@ func (g *Gatekeeper) end(ctx context.Context, r Record) error {
 	return err
 }
 
-// Deployed records that the set of a promotion which has started runs; located and summary are those of its [Entry]. If the
+// Deployed records that the set of a promotion which has started runs. located is the digest of the [Entry]'s Set, or empty if its
+// locations do not matter; summary is the Entry's Summary, or empty. Called again, it returns the first record. If the
 // environment takes a rollout for a verification, it is verified good from now on; a rollback is, if the set was. A rollback
 // puts the environment on hold, in the name of who asked for it.
 func (g *Gatekeeper) Deployed(ctx context.Context, env, key string, located, summary artifact.Digest) (Record, error) {
@@ -119,7 +121,7 @@ func (g *Gatekeeper) Deployed(ctx context.Context, env, key string, located, sum
 		case p.end != nil && (p.end.Event == Deployed || p.end.Event == RolledBack):
 			return *p.end, false, nil
 		case p.end != nil:
-			return Record{}, false, fmt.Errorf("promotion %q into %q has ended: it %s", key, env, p.end.Event)
+			return Record{}, false, p.check(env, key)
 		}
 		out := *p.started
 		out.Event, out.At, out.Previous = Deployed, time.Time{}, History{Records: records}.State(env).Set

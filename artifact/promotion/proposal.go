@@ -106,7 +106,7 @@ func (p Proposal) Text() string {
 	if p.Log != "" {
 		fmt.Fprintf(&b, "%s\n", p.Log)
 	}
-	fmt.Fprintf(&b, "%s: %s\n", p.Environment, p.Verdict)
+	fmt.Fprintf(&b, "%s: %s\n", p.Environment, p.Verdict.reasons())
 	for _, r := range p.Verdict.Refused {
 		fmt.Fprintf(&b, "  not considered: %s\n", r)
 	}

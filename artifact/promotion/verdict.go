@@ -90,8 +90,21 @@ func (v Verdict) Until(automatic bool) (time.Time, bool) {
 	return latest, true
 }
 
-// String returns the reasons on one line, "eligible" if there are none.
+// String returns the reasons on one line, "eligible" if there are none. With reasons it tells of evidence that was refused, as the
+// lack of it may be one.
 func (v Verdict) String() string {
+	text := v.reasons()
+	switch n := len(v.Refused); {
+	case n == 0 || len(v.Reasons) == 0:
+	case n == 1:
+		text += " (1 refused: " + v.Refused[0] + ")"
+	default:
+		text += fmt.Sprintf(" (%d refused, the first: %s)", n, v.Refused[0])
+	}
+	return text
+}
+
+func (v Verdict) reasons() string {
 	var all []string
 	for _, r := range v.Reasons {
 		text := r.Text
