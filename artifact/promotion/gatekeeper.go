@@ -39,6 +39,8 @@ type Config struct {
 	Signer evidence.Signer
 	// Trust says whose evidence counts, and for what. Required: somebody must be trusted with each type of evidence that the
 	// rules ask for, and the signer with what it signs: soak, summaries, and whatever is attested.
+	// When a signer gets a new key, keep the old one among the Verifiers, under the same name: evidence is verified whenever it is
+	// read, and a denial whose key is not trusted any more keeps its set out.
 	Trust evidence.Trust
 	// Copier copies images between the repositories of environments. Required if an environment has a Repository.
 	Copier Copier

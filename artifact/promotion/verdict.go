@@ -51,13 +51,6 @@ type Verdict struct {
 	Refused []string `json:"refused,omitempty"`
 }
 
-// refuse notes which evidence was not verified.
-func (v *Verdict) refuse(h History) {
-	for _, r := range h.Refused {
-		v.Refused = append(v.Refused, r.Error())
-	}
-}
-
 // Eligible reports whether a person may let the set enter.
 func (v Verdict) Eligible() bool {
 	return !slices.ContainsFunc(v.Reasons, func(r Reason) bool { return !r.Automation })
