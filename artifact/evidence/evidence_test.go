@@ -179,12 +179,13 @@ func TestAboutRefuses(t *testing.T) {
 		evidence.TestResult{}, evidence.TestResult{Result: evidence.Passed}, evidence.NewTestResult("", evidence.Passed, noon), evidence.NewTestResult("a", "ok", noon),
 		evidence.TestResult{Result: evidence.Passed}.In("shop", "test"), evidence.NewTestResult("smoke", evidence.Failed, time.Time{}),
 		evidence.TestResult{Result: evidence.Failed, Configuration: []evidence.Resource{{Name: "smoke"}}},
+		&evidence.TestResult{Result: evidence.Failed, Configuration: []evidence.Resource{{Name: "smoke"}}},
 		evidence.TestResult{Result: evidence.Failed, Configuration: []evidence.Resource{{Name: "smoke", Annotations: map[string]string{"finishedOn": "today"}}}},
 		evidence.Soak{}, evidence.Soak{Application: "shop", Environment: "test"}, evidence.Soak{Environment: "test", Since: noon, Until: noon},
 		evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: noon.Add(-1)},
 		evidence.Approval{}, evidence.Approval{Application: "shop", Environment: "prod", At: noon}, evidence.Approval{Environment: "prod", Approver: "a", At: noon},
 		evidence.Canary{}, evidence.Canary{Application: "shop", Environment: "prod", At: noon, Outcome: "good"}, evidence.Canary{Environment: "prod", At: noon, Outcome: "pass"},
-		evidence.Provenance{}, evidence.Summary{}, nil,
+		evidence.Provenance{}, evidence.Summary{}, nil, (*evidence.Approval)(nil),
 	} {
 		_, err := evidence.About(set, p)
 		require.ErrorIs(t, err, evidence.ErrMalformed, "%T", p)

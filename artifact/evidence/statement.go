@@ -3,6 +3,7 @@ package evidence
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -49,18 +50,22 @@ func About(set artifact.Set, p Predicate) (Statement, error) {
 	if set.IsZero() {
 		return Statement{}, malformed("a statement is about a set, and the set is empty")
 	}
-	if p == nil {
+	if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return Statement{}, malformed("a statement claims something, and the predicate is nil")
 	}
 	if err := p.Validate(); err != nil {
 		return Statement{}, malformed("%v", err)
 	}
-	if t, ok := p.(TestResult); ok && t.Finished().IsZero() {
-		return Statement{}, malformed("test result of suite %q without the time when the run ended; NewTestResult notes it, as annotation %q of the first configuration, in RFC 3339", clip(t.Suite()), finishedOn)
-	}
 	raw, err := json.Marshal(p)
 	if err != nil {
 		return Statement{}, malformed("predicate: %v", err)
+	}
+	claim, err := parsePredicate(Statement{PredicateType: p.Type(), Predicate: raw})
+	if err != nil {
+		return Statement{}, err
+	}
+	if t, ok := claim.(TestResult); ok && t.Finished().IsZero() {
+		return Statement{}, malformed("test result of suite %q without the time when the run ended; NewTestResult notes it, as annotation %q of the first configuration, in RFC 3339", clip(t.Suite()), finishedOn)
 	}
 	subjects := []Resource{{Name: "set", Digest: sha256Of(set.Digest())}}
 	for a := range set.All() {
