@@ -155,7 +155,8 @@ type approval struct {
 }
 
 // RecordApproval adds a stage that attests who has approved a set for an environment, as a gate decided it. It goes between
-// Approve and Promote. Its value is the digests of the evidence.
+// Approve and Promote. Its value is the digests of the evidence. The word of somebody whom the environment's rules do not ask is
+// reported as progress, and left out.
 func RecordApproval(b *pipeline.Builder, id string, gate *promotion.Gatekeeper, env string, set pipeline.Ref[artifact.Set],
 	d pipeline.Ref[pipeline.Decision], opts ...Option) pipeline.Ref[[]artifact.Digest] {
 	in := pipeline.Map2(set, d, func(set artifact.Set, d pipeline.Decision) approval { return approval{set, d} })
@@ -167,10 +168,15 @@ func RecordApproval(b *pipeline.Builder, id string, gate *promotion.Gatekeeper, 
 			d, err := attest(c, gate, in.Set, evidence.Approval{
 				Environment: env, Approver: v.Actor, Approved: v.Approve, Reason: v.Reason, At: v.At, Execution: c.Execution(),
 			})
-			if err != nil {
+			var other *promotion.ApproverError
+			switch {
+			case errors.As(err, &other):
+				c.Progress("does not count: %v", err)
+			case err != nil:
 				return nil, err
+			default:
+				all = append(all, d)
 			}
-			all = append(all, d)
 		}
 		return all, nil
 	}), in, opts...)

@@ -46,7 +46,7 @@ func TestRollbackStage(t *testing.T) {
 		require.Contains(t, web.Location, "registry.prod.test/shop/", "it is where the environment finds it")
 		v, err := w.gate.Ask(t.Context(), shopSet(2), "prod")
 		require.NoError(t, err)
-		require.Contains(t, v.String(), "held by a rollback")
+		require.Contains(t, v.String(), "held by olga")
 
 		// Automation does not do it again; people may.
 		for _, automatic := range []bool{true, false} {
@@ -57,7 +57,7 @@ func TestRollbackStage(t *testing.T) {
 			require.NoError(t, err)
 			_, err = run.Wait(t.Context())
 			if automatic {
-				require.ErrorContains(t, err, "held by a rollback")
+				require.ErrorContains(t, err, "held by olga")
 				require.ErrorContains(t, err, "it has failed in prod before")
 			} else {
 				require.NoError(t, err)

@@ -177,20 +177,49 @@ func TestAboutRefuses(t *testing.T) {
 	set := aSet(t, "web")
 	for _, p := range []evidence.Predicate{
 		evidence.TestResult{}, evidence.TestResult{Result: evidence.Passed}, evidence.NewTestResult("", evidence.Passed, noon), evidence.NewTestResult("a", "ok", noon),
-		evidence.TestResult{Result: evidence.Passed}.In("shop", "test"),
+		evidence.TestResult{Result: evidence.Passed}.In("shop", "test"), evidence.NewTestResult("smoke", evidence.Failed, time.Time{}),
+		evidence.TestResult{Result: evidence.Failed, Configuration: []evidence.Resource{{Name: "smoke"}}},
+		&evidence.TestResult{Result: evidence.Failed, Configuration: []evidence.Resource{{Name: "smoke"}}},
+		evidence.TestResult{Result: evidence.Failed, Configuration: []evidence.Resource{{Name: "smoke", Annotations: map[string]string{"finishedOn": "today"}}}},
 		evidence.Soak{}, evidence.Soak{Application: "shop", Environment: "test"}, evidence.Soak{Environment: "test", Since: noon, Until: noon},
 		evidence.Soak{Application: "shop", Environment: "test", Since: noon, Until: noon.Add(-1)},
 		evidence.Approval{}, evidence.Approval{Application: "shop", Environment: "prod", At: noon}, evidence.Approval{Environment: "prod", Approver: "a", At: noon},
 		evidence.Canary{}, evidence.Canary{Application: "shop", Environment: "prod", At: noon, Outcome: "good"}, evidence.Canary{Environment: "prod", At: noon, Outcome: "pass"},
-		evidence.Provenance{}, evidence.Summary{},
+		evidence.Provenance{}, evidence.Summary{}, nil, (*evidence.Approval)(nil),
 	} {
 		_, err := evidence.About(set, p)
 		require.ErrorIs(t, err, evidence.ErrMalformed, "%T", p)
 	}
 	_, err := evidence.About(artifact.Set{}, predicates()[0])
 	require.ErrorIs(t, err, evidence.ErrMalformed)
+	_, err = evidence.About(set, evidence.NewTestResult("smoke", evidence.Failed, time.Time{}))
+	require.ErrorContains(t, err, `suite "smoke" without the time when the run ended`)
+	for want, p := range map[string]evidence.Predicate{
+		"approval without Approver, At":         evidence.Approval{Application: "shop", Environment: "prod"},
+		"canary verdict without Environment":    evidence.Canary{Application: "shop", Outcome: "pass", At: noon},
+		"soak without Application, Environment": evidence.Soak{Since: noon, Until: noon},
+	} {
+		_, err = evidence.About(set, p)
+		require.ErrorContains(t, err, want)
+	}
 	_, err = evidence.Sign(t.Context(), evidence.Statement{})
 	require.ErrorIs(t, err, evidence.ErrUnsigned)
+}
+
+// in-toto does not ask for the time of a test, so what others have signed without one is read.
+func TestUndatedTestOfOthers(t *testing.T) {
+	t.Parallel()
+	set, ci := aSet(t, "web"), newKey(t, "ci")
+	s, err := evidence.About(set, evidence.NewTestResult("smoke", evidence.Failed, noon))
+	require.NoError(t, err)
+	s.Predicate = []byte(`{"result":"FAILED","configuration":[{"name":"smoke"}]}`)
+	e, err := evidence.Sign(t.Context(), s, ci)
+	require.NoError(t, err)
+	data, err := e.MarshalJSON()
+	require.NoError(t, err)
+	v, err := evidence.Open(t.Context(), data, set, evidence.FullTrust(ci.Public()))
+	require.NoError(t, err)
+	require.True(t, v.Predicate().(evidence.TestResult).Finished().IsZero())
 }
 
 func TestStore(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,9 @@ type TestResult struct {
 	Result string `json:"result"` // Passed, Warned or Failed
 	// Configuration is what was run. The name of the first entry is the name of the suite, which rules ask for; its annotation
 	// "finishedOn" is when the run ended, in RFC 3339, and "application" and "environment" are where it ran, if that matters.
-	// [NewTestResult] and [TestResult.In] fill it in.
+	// [NewTestResult] and [TestResult.In] fill it in. [About] wants the time. Other tools may sign results without one, as in-toto
+	// does not ask for it; [Open] accepts those, and for promotions such a pass is older than all others, and such a failure
+	// is never outdated.
 	Configuration []Resource `json:"configuration"`
 	URL           string     `json:"url,omitempty"`
 	PassedTests   []string   `json:"passedTests,omitempty"`
@@ -46,7 +49,7 @@ const (
 	inEnvironment = "environment"
 )
 
-// NewTestResult returns the result of a suite's run that ended at a time.
+// NewTestResult returns the result of a suite's run that ended at a time, which must not be zero.
 func NewTestResult(suite, result string, at time.Time) TestResult {
 	return TestResult{Result: result, Configuration: []Resource{{
 		Name: suite, Annotations: map[string]string{finishedOn: at.UTC().Format(time.RFC3339Nano)},
@@ -126,10 +129,10 @@ func (Soak) Type() string { return TypeSoak }
 
 // Validate implements [Predicate].
 func (s Soak) Validate() error {
-	switch {
-	case s.Application == "" || s.Environment == "":
-		return errors.New("soak without an application or an environment")
-	case s.Since.IsZero() || s.Until.Before(s.Since):
+	if err := lacks("soak", field{"Application", s.Application == ""}, field{"Environment", s.Environment == ""}); err != nil {
+		return err
+	}
+	if s.Since.IsZero() || s.Until.Before(s.Since) {
 		return errors.New("soak that does not end after it has begun")
 	}
 	return nil
@@ -152,10 +155,8 @@ func (Approval) Type() string { return TypeApproval }
 
 // Validate implements [Predicate].
 func (a Approval) Validate() error {
-	if a.Application == "" || a.Environment == "" || a.Approver == "" || a.At.IsZero() {
-		return errors.New("approval without an application, an environment, an approver or a time")
-	}
-	return nil
+	return lacks("approval", field{"Application", a.Application == ""}, field{"Environment", a.Environment == ""},
+		field{"Approver", a.Approver == ""}, field{"At", a.At.IsZero()})
 }
 
 // Canary is what the analysis of a canary in an environment of an application found.
@@ -173,13 +174,33 @@ func (Canary) Type() string { return TypeCanary }
 
 // Validate implements [Predicate].
 func (c Canary) Validate() error {
-	switch {
-	case c.Application == "" || c.Environment == "" || c.At.IsZero():
-		return errors.New("canary verdict without an application, an environment or a time")
-	case !slices.Contains([]string{"pass", "fail", "inconclusive", "no data", "cancelled"}, c.Outcome):
+	if err := lacks("canary verdict", field{"Application", c.Application == ""}, field{"Environment", c.Environment == ""}, field{"At", c.At.IsZero()}); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"pass", "fail", "inconclusive", "no data", "cancelled"}, c.Outcome) {
 		return fmt.Errorf("canary outcome %q; want \"pass\", \"fail\", \"inconclusive\", \"no data\" or \"cancelled\"", clip(c.Outcome))
 	}
 	return nil
+}
+
+// field is a required one.
+type field struct {
+	name string
+	none bool
+}
+
+// lacks names the required fields that are empty.
+func lacks(what string, fields ...field) error {
+	var names []string
+	for _, f := range fields {
+		if f.none {
+			names = append(names, f.name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s without %s", what, strings.Join(names, ", "))
 }
 
 // ApplicationOf returns the application that a claim is about, or "" for a claim about the content itself, which is true for

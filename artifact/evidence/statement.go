@@ -3,6 +3,7 @@ package evidence
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -43,10 +44,14 @@ type Predicate interface {
 
 // About returns a statement about a set. Its first subject is the set, by its digest; the artifacts of the set that have
 // digests follow, so that tools that know nothing of sets find the statement for an image. The error is an [*Error] that
-// wraps [ErrMalformed] if the set is empty or the predicate is not valid.
+// wraps [ErrMalformed] if the set is empty, or the predicate is nil or not valid, or is a [TestResult]
+// that does not say when the run ended.
 func About(set artifact.Set, p Predicate) (Statement, error) {
 	if set.IsZero() {
 		return Statement{}, malformed("a statement is about a set, and the set is empty")
+	}
+	if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return Statement{}, malformed("a statement claims something, and the predicate is nil")
 	}
 	if err := p.Validate(); err != nil {
 		return Statement{}, malformed("%v", err)
@@ -54,6 +59,13 @@ func About(set artifact.Set, p Predicate) (Statement, error) {
 	raw, err := json.Marshal(p)
 	if err != nil {
 		return Statement{}, malformed("predicate: %v", err)
+	}
+	claim, err := parsePredicate(Statement{PredicateType: p.Type(), Predicate: raw})
+	if err != nil {
+		return Statement{}, err
+	}
+	if t, ok := claim.(TestResult); ok && t.Finished().IsZero() {
+		return Statement{}, malformed("test result of suite %q without the time when the run ended; NewTestResult notes it, as annotation %q of the first configuration, in RFC 3339", clip(t.Suite()), finishedOn)
 	}
 	subjects := []Resource{{Name: "set", Digest: sha256Of(set.Digest())}}
 	for a := range set.All() {

@@ -16,7 +16,10 @@ import (
 // the gatekeeper's.
 //
 // What would not count is refused, and nothing is stored: with a [*evidence.TrustError] if the gatekeeper's own trust does not
-// let its signer make such a claim, and with an [*evidence.Error] if the claim is not valid or about another application.
+// let its signer make such a claim, with an [*evidence.Error] if the claim is not valid, or about another application or an
+// environment that is none of the gatekeeper's, and with an [*ApproverError] if it is the word of somebody whom the environment's
+// rules do not ask. What no rule asks for yet, such as the result of another suite, is stored. Evidence for environments that only
+// another gatekeeper of the application has is for that one to attest, or for [evidence.Store.Put], which asks nobody.
 func (g *Gatekeeper) Attest(ctx context.Context, set artifact.Set, p evidence.Predicate) (artifact.Digest, error) {
 	s, err := evidence.About(set, g.ours(p))
 	if err != nil {
@@ -51,8 +54,8 @@ func (g *Gatekeeper) attach(ctx context.Context, set artifact.Set, e evidence.En
 	if err != nil {
 		return "", err
 	}
-	if app := evidence.ApplicationOf(v.Predicate()); app != "" && app != g.c.Application {
-		return "", &evidence.Error{Evidence: v.Digest(), Err: evidence.ErrOtherSubject, Detail: fmt.Sprintf("application %q, and not %q", app, g.c.Application)}
+	if err := g.counts(v); err != nil {
+		return "", err
 	}
 	d, err := g.evidence.Put(ctx, set.Digest(), e)
 	if err != nil || !Denies(v) {
@@ -61,6 +64,39 @@ func (g *Gatekeeper) attach(ctx context.Context, set artifact.Set, e evidence.En
 	// An entry that is being decided now is appended before this record, or decided anew.
 	_, err = g.write(ctx, Record{Event: Denied, Set: set.Digest(), By: v.Signers()[0].Name, Key: "denied/" + string(d), Evidence: []artifact.Digest{d}}, nil)
 	return d, err
+}
+
+// counts returns an error if verified evidence is about no place of this gatekeeper's, or the word of nobody who is asked there.
+func (g *Gatekeeper) counts(v evidence.Verified) error {
+	other := func(format string, args ...any) error {
+		return &evidence.Error{Evidence: v.Digest(), Err: evidence.ErrOtherSubject, Detail: fmt.Sprintf(format, args...)}
+	}
+	app := evidence.ApplicationOf(v.Predicate())
+	if app != "" && app != g.c.Application {
+		return other("application %q, and not %q", app, g.c.Application)
+	}
+	var name string
+	switch p := v.Predicate().(type) {
+	case evidence.Soak:
+		name = p.Environment
+	case evidence.Canary:
+		name = p.Environment
+	case evidence.Approval:
+		name = p.Environment
+	case evidence.TestResult:
+		name = p.Environment()
+	}
+	if app == "" || name == "" {
+		return nil
+	}
+	env, err := g.Environment(name)
+	if err != nil {
+		return other("environment %q, which is none of those of %q", name, g.c.Application)
+	}
+	if a, ok := v.Predicate().(evidence.Approval); ok && !env.Rules.heeds(a) {
+		return &ApproverError{Environment: name, Approver: a.Approver}
+	}
+	return nil
 }
 
 // ours has a claim about a place name the application.

@@ -97,8 +97,10 @@ func TestAttestNamesTheApplication(t *testing.T) {
 	require.ErrorIs(t, err, evidence.ErrOtherSubject)
 	_, err = g.Attach(ctx, aSet(2), envelope(t, w.key, set, approved("alice", noon)))
 	require.ErrorIs(t, err, evidence.ErrOtherSubject)
-	_, err = g.Attest(ctx, set, evidence.Approval{})
-	require.ErrorIs(t, err, evidence.ErrMalformed)
+	for _, p := range []evidence.Predicate{evidence.Approval{}, nil} {
+		_, err = g.Attest(ctx, set, p)
+		require.ErrorIs(t, err, evidence.ErrMalformed)
+	}
 }
 
 // envelope returns a claim signed by a key.
@@ -205,4 +207,47 @@ func TestAttachAboutAPart(t *testing.T) {
 	v, err = g.Ask(ctx, whole, "prod")
 	require.NoError(t, err)
 	require.True(t, v.Eligible(), v.String())
+}
+
+// What would not count is refused, and nothing is stored.
+func TestAttestRefusesWhatWouldNotCount(t *testing.T) {
+	t.Parallel()
+	ctx, set := t.Context(), aSet(1)
+	g, w := keeper(t)
+	word := func(env, who string, yes bool) evidence.Approval {
+		return evidence.Approval{Application: "shop", Environment: env, Approver: who, Approved: yes, At: noon}
+	}
+	elsewhere := map[string]evidence.Predicate{
+		"approval": word("prd", "alice", true), "rejection": word("prd", "alice", false),
+		"canary": evidence.Canary{Application: "shop", Environment: "tset", Outcome: "fail", At: noon},
+		"soak":   evidence.Soak{Application: "shop", Environment: "tset", Since: noon, Until: noon},
+		"test":   evidence.NewTestResult("smoke", evidence.Passed, noon).In("shop", "tset"),
+	}
+	for name, p := range elsewhere {
+		_, err := g.Attest(ctx, set, p)
+		require.ErrorIs(t, err, evidence.ErrOtherSubject, name)
+		require.ErrorContains(t, err, `which is none of those of "shop"`)
+		_, err = g.Attach(ctx, set, envelope(t, w.key, set, p))
+		require.ErrorIs(t, err, evidence.ErrOtherSubject, name)
+	}
+	for _, p := range []evidence.Approval{word("prod", "mallory", true), word("prod", "mallory", false), word("prod", "Alice", true)} {
+		_, err := g.Attest(ctx, set, p)
+		var other *promotion.ApproverError
+		require.ErrorAs(t, err, &other)
+		require.Equal(t, &promotion.ApproverError{Environment: "prod", Approver: p.Approver}, other)
+		_, err = g.Attach(ctx, set, envelope(t, w.key, set, p))
+		require.ErrorAs(t, err, &other)
+	}
+	h, refused, err := g.History(ctx, set)
+	require.NoError(t, err)
+	require.Empty(t, h.Evidence)
+	require.Empty(t, refused)
+	require.Empty(t, h.Records)
+
+	for _, p := range []evidence.Predicate{
+		word("prod", "Alice", false), word("test", "mallory", true), evidence.NewTestResult("other", evidence.Passed, noon).In("shop", "test"), passed("unit", noon),
+	} {
+		_, err := g.Attest(ctx, set, p)
+		require.NoError(t, err, "it counts, or no rule asks for it yet")
+	}
 }

@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gennaker/gennaker/artifact"
 )
 
 // A Choice is a set with the verdict about it.
 type Choice struct {
-	Set     artifact.Set
-	Since   Record // since when it is a candidate, and by whom
+	Set     artifact.Set // empty if it is damaged in the store; Verdict.Set is its digest
+	Since   Record       // since when it is a candidate, and by whom
 	Verdict Verdict
 }
 
 // Candidates returns the newest candidates, newest first, with the verdict about each in an environment: what a person may
-// choose from, and why not yet. A limit of zero or less means 20. A candidate whose set is no longer stored is left out.
+// choose from, and why not yet. A limit of zero or less means 20. A candidate whose set is no longer stored is left out; one whose
+// set is stored and damaged has an empty Set, and a reason of [RuleSet] that says how to repair it.
 func (g *Gatekeeper) Candidates(ctx context.Context, env string, limit int) ([]Choice, error) {
 	if limit <= 0 {
 		limit = 20
@@ -33,8 +35,13 @@ func (g *Gatekeeper) Candidates(ctx context.Context, env string, limit int) ([]C
 		if len(all) == limit {
 			break
 		}
-		set, err := g.c.Store.GetSet(ctx, r.Set)
+		set, err := g.set(ctx, r.Set)
 		if errors.Is(err, artifact.ErrNotFound) {
+			continue
+		}
+		if damaged(err) {
+			v := Verdict{Environment: env, Set: r.Set, At: time.Now().UTC(), Reasons: []Reason{{Rule: RuleSet, Text: err.Error()}}}
+			all = append(all, Choice{Since: r, Verdict: v})
 			continue
 		}
 		if err != nil {
@@ -83,5 +90,5 @@ func (g *Gatekeeper) Target(ctx context.Context, env string) (artifact.Set, erro
 	if !ok {
 		return artifact.Set{}, fmt.Errorf("environment %q: %w: no other set was verified good there", env, ErrNoTarget)
 	}
-	return g.c.Store.GetSet(ctx, d)
+	return g.set(ctx, d)
 }

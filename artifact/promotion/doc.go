@@ -9,6 +9,9 @@
 // [History.State] is what runs in an environment, [History.Soak] how long a set has run there, and [Eligible], a pure
 // function, whether a set may enter an environment. Its [Verdict] lists what is missing, in words for people and as data.
 //
+// Only descriptions are looked at: no rule asks whether the content of an artifact is stored or intact. A set names content by digest,
+// and whoever fetches or copies it verifies that.
+//
 // A [Gatekeeper] has the ledger, the evidence, the keys and the environments of one application. It collects the history,
 // asks Eligible, and records: nothing enters an environment of its but through [Gatekeeper.Enter]. Package stage connects it
 // with pipelines: stage.Gated wraps the deployer of an environment.
@@ -26,7 +29,9 @@
 // not ask for evidence.
 //
 // So when keys are rotated, keep the old public keys in [Config.Trust], with their roles, for what they have signed: a key that is
-// taken out takes its support with it, but not its denials.
+// taken out takes its support with it, but not its denials. A key that others may have got hold of is taken out all the same; the
+// sets that it has denied stay out. A denial that was put into the store past Attest and Attach is on no record, and counts only
+// as long as it can be read there.
 //
 // What is said of a place (an approval, soak, a canary, a test of a release) counts for the application that it names alone, since
 // another application may have the same set, and environments of the same names. What is said of the content (provenance, the

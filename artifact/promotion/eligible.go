@@ -28,7 +28,9 @@ func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdi
 	q.holds()
 	q.automation()
 	v := Verdict{Environment: env.Name, Set: q.id, At: now, Reasons: q.reasons, Approvers: q.approvers, Refused: q.refused}
-	v.refuse(h)
+	for _, r := range h.Refused {
+		v.Refused = append(v.Refused, r.Error())
+	}
 	for d := range q.used {
 		v.Evidence = append(v.Evidence, d)
 	}
@@ -41,7 +43,6 @@ func Eligible(set artifact.Set, env Environment, h History, now time.Time) Verdi
 // asked for when the set entered first.
 func Returnable(set artifact.Set, env Environment, h History, now time.Time) Verdict {
 	v := Verdict{Environment: env.Name, Set: set.Digest(), At: now}
-	v.refuse(h)
 	good, found := h.LastGood(env.Name)
 	switch {
 	case !found:

@@ -28,9 +28,16 @@ type Entry struct {
 // deployed: the record that it has started is written, its artifacts are where the environment finds them, its soak is
 // attested, and a verification summary says why. A caller that dies in between calls again and gets the same answer.
 //
+// The error is nil, and Started is, too, when the set is not eligible (then the Verdict says why not, and [Verdict.Until] whether time
+// alone will do) or another promotion is Ahead. The request stays in the queue: call Enter again later, or [Gatekeeper.Withdraw] it so
+// that others have their turn. When Started is set, end the promotion with [Gatekeeper.Deployed] or [Gatekeeper.Failed].
+//
+// Enter does not look at the content that the set names, which need not be in the store: whoever fetches or copies an artifact
+// verifies its digest.
+//
 // The error is an [*evidence.TrustError], before anything is written, when the gatekeeper's trust does not accept what its signer
 // has to attest. It is a [*SupersededError] when the request was dismissed while it waited, and wraps [ErrUnknown] when there is no
-// such request or it has ended.
+// such request or it has ended without success, after which a new one needs a new key.
 func (g *Gatekeeper) Enter(ctx context.Context, env, key string) (Entry, error) {
 	e, err := g.Environment(env)
 	if err != nil {
@@ -47,7 +54,7 @@ func (g *Gatekeeper) Enter(ctx context.Context, env, key string) (Entry, error) 
 	if err := g.fits(ctx); err != nil {
 		return Entry{}, err
 	}
-	set, err := g.c.Store.GetSet(ctx, p.request.Set)
+	set, err := g.set(ctx, p.request.Set)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -73,7 +80,7 @@ func (g *Gatekeeper) Entered(ctx context.Context, env, key string) (Entry, bool,
 	if p.started == nil || p.end != nil && p.end.Event == Failed {
 		return Entry{}, false, nil
 	}
-	set, err := g.c.Store.GetSet(ctx, p.started.Set)
+	set, err := g.set(ctx, p.started.Set)
 	if err != nil {
 		return Entry{}, false, err
 	}
@@ -128,7 +135,7 @@ func (p promotionRecords) check(env, key string) error {
 	case p.end != nil && p.end.Event == Requested:
 		return &SupersededError{Environment: env, Key: key, By: p.end.Key}
 	case p.end != nil && (p.end.Event == Failed || p.end.Event == Withdrawn):
-		return fmt.Errorf("promotion %q into %q has ended: it was %s: %w", key, env, p.end.Event, ErrUnknown)
+		return &endedError{env, *p.end}
 	}
 	return nil
 }

@@ -27,7 +27,8 @@ type Environment struct {
 
 // Rules are what is asked of a set that is to enter an environment. The zero Rules ask for nothing, and are manual.
 type Rules struct {
-	// From are the environments in which the set must have been verified good. All of them, unless AnyFrom is set.
+	// From are the environments in which the set must have been verified good. All of them, unless AnyFrom is set, which is for
+	// several.
 	From    []Upstream `json:"from,omitempty"`
 	AnyFrom bool       `json:"anyFrom,omitempty"`
 	// Tests are the suites whose newest result must be good.
@@ -38,7 +39,8 @@ type Rules struct {
 	Builders []string `json:"builders,omitempty"`
 	// Approvals is how many different people must have approved the set for this environment, and nobody's word be a rejection.
 	// Names that differ in letter case or in spaces around them are one person. Approvals do not expire: a set that was taken
-	// back may enter again by those that it had, if a person asks for it.
+	// back may enter again by those that it had, if a person asks for it. Who asks for a promotion may approve it, too; to forbid it, keep such people out of Approvers, or
+	// decide by a pipeline's gate, stage.Approve, which does not count whoever has started the execution unless it is told to.
 	Approvals int `json:"approvals,omitempty"`
 	// Approvers are the people whose word counts; empty means everybody's. They are spelt as their identity provider has them:
 	// "Alice" does not approve for "alice", for which there may be an account of its own, but her rejection counts.
@@ -96,6 +98,9 @@ func (e Environment) Validate() error {
 		case slices.ContainsFunc(r.From[:i], func(o Upstream) bool { return o.Environment == u.Environment }):
 			bad("it comes from %q twice", u.Environment)
 		}
+	}
+	if r.AnyFrom && len(r.From) == 0 {
+		bad("AnyFrom chooses among From, which is empty")
 	}
 	if r.Approvals < 0 || r.HoldFor < 0 {
 		bad("negative setting")

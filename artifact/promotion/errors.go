@@ -57,3 +57,29 @@ func (e *KeyUsedError) Error() string {
 	}
 	return fmt.Sprintf("environment %q: key %q is taken, by record %d: %s, %s by %s; use another key", e.Environment, e.Key, r.Seq, what, r.Event, orElse(r.By, "nobody"))
 }
+
+// ApproverError says that somebody's approval or rejection does not count in an environment, whose [Rules] name others.
+type ApproverError struct {
+	Environment string
+	Approver    string // as the claim spells it; names are compared exactly
+}
+
+func (e *ApproverError) Error() string {
+	return fmt.Sprintf("environment %q: %q is not among its approvers; names are spelt as Rules.Approvers has them", e.Environment, e.Approver)
+}
+
+// endedError is an [ErrUnknown] about a promotion that was known: its text says what became of it.
+type endedError struct {
+	environment string
+	end         Record
+}
+
+func (e *endedError) Error() string {
+	was := "it was withdrawn"
+	if e.end.Event == Failed {
+		was = "it failed"
+	}
+	return fmt.Sprintf("promotion %q into %q has ended: %s; ask again under a new key", e.end.Key, e.environment, was+orEmpty(": ", e.end.Reason))
+}
+
+func (e *endedError) Unwrap() error { return ErrUnknown }

@@ -39,6 +39,8 @@ type Config struct {
 	Signer evidence.Signer
 	// Trust says whose evidence counts, and for what. Required: somebody must be trusted with each type of evidence that the
 	// rules ask for, and the signer with what it signs: soak, summaries, and whatever is attested.
+	// When a signer gets a new key, keep the old one among the Verifiers, under the same name: evidence is verified whenever it is
+	// read, and a denial whose key is not trusted any more keeps its set out.
 	Trust evidence.Trust
 	// Copier copies images between the repositories of environments. Required if an environment has a Repository.
 	Copier Copier
@@ -162,9 +164,31 @@ func (g *Gatekeeper) State(ctx context.Context, env string) (State, error) {
 	return History{Records: records}.State(env), err
 }
 
-// Set returns a set that has been a candidate, or was promoted, by its digest.
+// Set returns a set that has been a candidate, or was promoted, by its digest. The error wraps [ErrUnknown] if it is not stored
+// (any more), or the digest is empty, as that of [State] is where nothing is known to run.
 func (g *Gatekeeper) Set(ctx context.Context, d artifact.Digest) (artifact.Set, error) {
-	return g.c.Store.GetSet(ctx, d)
+	if d == "" {
+		return artifact.Set{}, fmt.Errorf("set of %q without a digest: %w", g.c.Application, ErrUnknown)
+	}
+	set, err := g.set(ctx, d)
+	if errors.Is(err, artifact.ErrNotFound) {
+		err = fmt.Errorf("set of %q: %w: %w", g.c.Application, ErrUnknown, err)
+	}
+	return set, err
+}
+
+// set reads a set from the store, and says how to repair one that is damaged there.
+func (g *Gatekeeper) set(ctx context.Context, d artifact.Digest) (artifact.Set, error) {
+	set, err := g.c.Store.GetSet(ctx, d)
+	if damaged(err) && d.Validate() == nil {
+		err = fmt.Errorf("%w; to repair it, store the same set again with Gatekeeper.Register or Store.PutSet", err)
+	}
+	return set, err
+}
+
+// damaged reports whether a set is stored, and what is stored is not the set.
+func damaged(err error) bool {
+	return errors.Is(err, artifact.ErrDigestMismatch) || errors.Is(err, artifact.ErrInvalid) || errors.Is(err, artifact.ErrTooLarge)
 }
 
 // write appends a record under a key: if the same event is there under that key already, it is returned instead, or a

@@ -76,6 +76,8 @@ func TestPromotionFromTestToProd(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, records, 8, "candidate; requested, started, deployed, verified; requested, started, deployed")
 
+		_, err = g.Verified(ctx, "prod", set.Digest(), "", "v0")
+		require.ErrorContains(t, err, "it needs somebody who says that it is verified")
 		_, err = g.Verified(ctx, "prod", set.Digest(), "smoke", "v1")
 		require.NoError(t, err)
 		_, err = g.Verified(ctx, "prod", aSet(2).Digest(), "smoke", "v2")
@@ -174,10 +176,10 @@ func TestRefusals(t *testing.T) {
 	ctx := t.Context()
 	_, err := promotion.NewGatekeeper(promotion.Config{Environments: []promotion.Environment{
 		{Name: "Prod"}, {Name: "b", Repository: "x y"}, {Name: "b", Rules: promotion.Rules{From: []promotion.Upstream{{Environment: "b"}, {Environment: "c", Soak: -1}, {Environment: "d"}, {Environment: "d"}}}},
-		{Name: "e", Rules: promotion.Rules{Approvals: 2, Approvers: []string{"a"}, Queue: "lifo"}}, {Name: "g", Rules: promotion.Rules{Approvers: []string{"alice", "Alice "}}}, {Name: "f", Rules: promotion.Rules{Approvals: -1}},
+		{Name: "e", Rules: promotion.Rules{Approvals: 2, Approvers: []string{"a"}, Queue: "lifo"}}, {Name: "g", Rules: promotion.Rules{Approvers: []string{"alice", "Alice "}}}, {Name: "f", Rules: promotion.Rules{Approvals: -1}}, {Name: "h", Rules: promotion.Rules{AnyFrom: true}},
 	}})
 	for _, want := range []string{"Application", "Log, Store and Signer", `"Prod": name`, `"b": repository`, "is there twice", "come from itself", "negative", `"d" twice`,
-		`comes from "c", which is not`, "set Config.Copier", "cannot be reached", `policy "lifo"`, `approver "Alice " is there twice`, "no Verifiers"} {
+		`comes from "c", which is not`, "set Config.Copier", "cannot be reached", `policy "lifo"`, `approver "Alice " is there twice`, "no Verifiers", `"h": AnyFrom`} {
 		require.ErrorContains(t, err, want)
 	}
 	round := func(change func(*promotion.Rules)) error {
@@ -235,6 +237,8 @@ func TestRefusals(t *testing.T) {
 		},
 		func() error { _, err := g.Hold(ctx, "prod", promotion.Hold{By: "a"}); return err },
 		func() error { _, err := g.Release(ctx, "prod", "", ""); return err },
+		func() error { _, err := g.Register(ctx, aSet(1), ""); return err },
+		func() error { _, err := g.Demote(ctx, "prod", aSet(1).Digest(), "", "it leaks", ""); return err },
 		func() error {
 			_, err := g.Hold(ctx, "prod", promotion.Hold{By: "a", Reason: strings.Repeat("x", 1<<17)})
 			return err
@@ -265,4 +269,13 @@ func TestRefusals(t *testing.T) {
 	require.Len(t, v.Refused, 1)
 	require.Contains(t, v.Refused[0], "signed by nobody who is trusted")
 	require.ErrorContains(t, &promotion.NotEligibleError{Verdict: v}, `may not enter "prod"`)
+	require.ErrorContains(t, &promotion.NotEligibleError{Verdict: v}, " (1 refused: "+v.Refused[0]+")")
+	more := v
+	more.Refused = append([]string{"first"}, v.Refused...)
+	require.Contains(t, more.String(), " (2 refused, the first: first)")
+	more.Reasons = nil
+	require.Equal(t, "eligible", more.String())
+	p, err := g.Propose(ctx, aSet(1), "prod", nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(p.Text(), v.Refused[0]), "it is said once")
 }

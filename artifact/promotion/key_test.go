@@ -66,3 +66,26 @@ func TestKeysThatAreTaken(t *testing.T) {
 	_, err = g.Demote(ctx, "prod", aSet(2).Digest(), "qa", "it leaks", "d")
 	require.ErrorAs(t, err, &used)
 }
+
+// What has ended is asked for again under another key, and the error says so.
+func TestEndedPromotion(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	g, _ := keeper(t, func(c *promotion.Config) { c.Environments = []promotion.Environment{{Name: "prod"}} })
+	_, err := g.Request(ctx, promotion.Request{Key: "w", Environment: "prod", Set: aSet(1), By: "dora"})
+	require.NoError(t, err)
+	require.NoError(t, g.Withdraw(ctx, "prod", "w", "too early"))
+	_, err = g.Enter(ctx, "prod", "w")
+	require.ErrorIs(t, err, promotion.ErrUnknown)
+	require.EqualError(t, err, `promotion "w" into "prod" has ended: it was withdrawn: too early; ask again under a new key`)
+	_, err = g.Request(ctx, promotion.Request{Key: "f", Environment: "prod", Set: aSet(1), By: "dora"})
+	require.NoError(t, err)
+	_, err = g.Enter(ctx, "prod", "f")
+	require.NoError(t, err)
+	require.NoError(t, g.Failed(ctx, "prod", "f", ""))
+	const want = `promotion "f" into "prod" has ended: it failed; ask again under a new key`
+	_, err = g.Enter(ctx, "prod", "f")
+	require.EqualError(t, err, want)
+	_, err = g.Deployed(ctx, "prod", "f", "", "")
+	require.EqualError(t, err, want)
+}

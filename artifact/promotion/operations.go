@@ -20,16 +20,21 @@ type Request struct {
 	Set         artifact.Set
 	By          string // who asks; required
 	Reason      string
-	// Automatic says that no person asked.
+	// Automatic says that no person asked. Every robot must set it: without it holds, failures before, and Rules that are not
+	// Automatic do not stand in its way, as they do not in a person's.
 	Automatic bool
 	// Rollback goes back to a set that was good in the environment.
 	Rollback bool
 }
 
 // Register makes a set a candidate, and stores it. Newer candidates are newer sets; a set that is one already stays where it is.
+// by is who says so; required.
 func (g *Gatekeeper) Register(ctx context.Context, set artifact.Set, by string) (Record, error) {
 	if set.IsZero() {
 		return Record{}, fmt.Errorf("candidate: the set is empty")
+	}
+	if by == "" {
+		return Record{}, fmt.Errorf("candidate %s: it needs somebody who registers it", set.Digest().Short())
 	}
 	d, err := g.c.Store.PutSet(ctx, set)
 	if err != nil {
@@ -74,7 +79,7 @@ func (g *Gatekeeper) Request(ctx context.Context, q Request) (Record, error) {
 	})
 }
 
-// Withdraw gives up a request that has not started. It does nothing if there is none.
+// Withdraw gives up a request that has not started. It does nothing if there is none. Its key is used up.
 func (g *Gatekeeper) Withdraw(ctx context.Context, env, key, reason string) error {
 	return g.end(ctx, Record{Event: Withdrawn, Environment: env, Key: key, Reason: reason})
 }
@@ -99,9 +104,10 @@ func (g *Gatekeeper) end(ctx context.Context, r Record) error {
 	return err
 }
 
-// Deployed records that the set of a promotion which has started runs; located and summary are those of its [Entry]. If the
+// Deployed records that the set of a promotion which has started runs. located is the digest of the [Entry]'s Set, or empty if its
+// locations do not matter; summary is the Entry's Summary, or empty. Called again, it returns the first record. If the
 // environment takes a rollout for a verification, it is verified good from now on; a rollback is, if the set was. A rollback
-// puts the environment on hold.
+// puts the environment on hold, in the name of who asked for it.
 func (g *Gatekeeper) Deployed(ctx context.Context, env, key string, located, summary artifact.Digest) (Record, error) {
 	e, err := g.Environment(env)
 	if err != nil {
@@ -115,7 +121,7 @@ func (g *Gatekeeper) Deployed(ctx context.Context, env, key string, located, sum
 		case p.end != nil && (p.end.Event == Deployed || p.end.Event == RolledBack):
 			return *p.end, false, nil
 		case p.end != nil:
-			return Record{}, false, fmt.Errorf("promotion %q into %q has ended: it %s", key, env, p.end.Event)
+			return Record{}, false, p.check(env, key)
 		}
 		out := *p.started
 		out.Event, out.At, out.Previous = Deployed, time.Time{}, History{Records: records}.State(env).Set
@@ -132,7 +138,7 @@ func (g *Gatekeeper) Deployed(ctx context.Context, env, key string, located, sum
 	case err != nil:
 		return Record{}, err
 	case r.Event == RolledBack:
-		_, err = g.holdAfter(ctx, e, r)
+		_, err = g.holdAfter(ctx, e, r, r.By)
 	case e.Rules.RolloutVerifies:
 		_, err = g.Verified(ctx, env, r.Set, r.By, key)
 		if errors.Is(err, ErrNotRunning) { // a call that is repeated late: another set runs by now
@@ -160,12 +166,12 @@ func (g *Gatekeeper) TakenBack(ctx context.Context, env, key, reason string) err
 	if err != nil {
 		return err
 	}
-	_, err = g.holdAfter(ctx, e, r)
+	_, err = g.holdAfter(ctx, e, r, "") // the record names who asked for the promotion; nobody has said who undid it
 	return err
 }
 
-func (g *Gatekeeper) holdAfter(ctx context.Context, e Environment, r Record) (Record, error) {
-	hold := Record{Event: Held, Environment: e.Name, Key: "hold/" + r.Key, Set: r.Previous,
+func (g *Gatekeeper) holdAfter(ctx context.Context, e Environment, r Record, by string) (Record, error) {
+	hold := Record{Event: Held, Environment: e.Name, By: by, Key: "hold/" + r.Key, Set: r.Previous,
 		Reason: "rolled back from " + r.Previous.Short() + orEmpty(": ", r.Reason)}
 	if e.Rules.HoldFor > 0 {
 		hold.Until = r.At.Add(e.Rules.HoldFor)
@@ -175,12 +181,13 @@ func (g *Gatekeeper) holdAfter(ctx context.Context, e Environment, r Record) (Re
 
 // Verified records that the set which runs in an environment is good there. The error wraps [ErrNotRunning] if another set
 // runs. key makes the record once in the environment; with another set it is refused with a [*KeyUsedError].
+// by is who or what has found it good; required.
 func (g *Gatekeeper) Verified(ctx context.Context, env string, set artifact.Digest, by, key string) (Record, error) {
 	return g.judge(ctx, Record{Event: Verified, Environment: env, Set: set, By: by, Key: key}, true)
 }
 
 // Demote records that a set is not good in an environment, whether it runs there or not. It loses what it had gained there.
-// key is as for Verified.
+// by and key are as for Verified.
 func (g *Gatekeeper) Demote(ctx context.Context, env string, set artifact.Digest, by, reason, key string) (Record, error) {
 	return g.judge(ctx, Record{Event: Demoted, Environment: env, Set: set, By: by, Reason: reason, Key: key}, false)
 }
@@ -188,6 +195,9 @@ func (g *Gatekeeper) Demote(ctx context.Context, env string, set artifact.Digest
 func (g *Gatekeeper) judge(ctx context.Context, r Record, running bool) (Record, error) {
 	if _, err := g.Environment(r.Environment); err != nil {
 		return Record{}, err
+	}
+	if r.By == "" {
+		return Record{}, fmt.Errorf("set %s in %q: it needs somebody who says that it is %s", r.Set.Short(), r.Environment, r.Event)
 	}
 	return g.write(ctx, r, func(h History, _ *Record) error {
 		if running && h.State(r.Environment).Set != r.Set {

@@ -72,7 +72,7 @@ func (g *Gatekeeper) Propose(ctx context.Context, set artifact.Set, env string, 
 	}
 	p := Proposal{Environment: env, Set: set, Since: s.Since, By: s.By, Verdict: v}
 	if s.Set != "" {
-		p.Runs, err = g.c.Store.GetSet(ctx, s.Set)
+		p.Runs, err = g.set(ctx, s.Set)
 		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
 			return Proposal{}, err
 		}
@@ -106,7 +106,7 @@ func (p Proposal) Text() string {
 	if p.Log != "" {
 		fmt.Fprintf(&b, "%s\n", p.Log)
 	}
-	fmt.Fprintf(&b, "%s: %s\n", p.Environment, p.Verdict)
+	fmt.Fprintf(&b, "%s: %s\n", p.Environment, p.Verdict.reasons())
 	for _, r := range p.Verdict.Refused {
 		fmt.Fprintf(&b, "  not considered: %s\n", r)
 	}

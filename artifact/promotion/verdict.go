@@ -23,6 +23,7 @@ const (
 	RuleHold       Rule = "hold"
 	RuleAutomatic  Rule = "automatic"
 	RuleRollback   Rule = "rollback"
+	RuleSet        Rule = "set"    // the set is damaged in the store
 	RuleDenial     Rule = "denial" // what is on record against the set cannot be read any more
 )
 
@@ -48,13 +49,6 @@ type Verdict struct {
 	Approvers []string `json:"approvers,omitempty"`
 	// Refused says which evidence about the set, or about another application, was not considered, and why.
 	Refused []string `json:"refused,omitempty"`
-}
-
-// refuse notes which evidence was not verified.
-func (v *Verdict) refuse(h History) {
-	for _, r := range h.Refused {
-		v.Refused = append(v.Refused, r.Error())
-	}
 }
 
 // Eligible reports whether a person may let the set enter.
@@ -89,8 +83,21 @@ func (v Verdict) Until(automatic bool) (time.Time, bool) {
 	return latest, true
 }
 
-// String returns the reasons on one line, "eligible" if there are none.
+// String returns the reasons on one line, "eligible" if there are none. With reasons it tells of evidence that was refused, as the
+// lack of it may be one.
 func (v Verdict) String() string {
+	text := v.reasons()
+	switch n := len(v.Refused); {
+	case n == 0 || len(v.Reasons) == 0:
+	case n == 1:
+		text += " (1 refused: " + v.Refused[0] + ")"
+	default:
+		text += fmt.Sprintf(" (%d refused, the first: %s)", n, v.Refused[0])
+	}
+	return text
+}
+
+func (v Verdict) reasons() string {
 	var all []string
 	for _, r := range v.Reasons {
 		text := r.Text

@@ -22,7 +22,7 @@ func TestStory(t *testing.T) {
 		"prod runs {commit shop:2222222222222222222222222222222222222222, image shop/web:1.1@sha256:",
 		"prod is on hold for automation: rolled back from sha256:",
 		"automation would promote something to prod: false",
-		"held by a rollback since",
+		"held by olga since",
 	} {
 		require.Contains(t, text, want, text)
 	}
