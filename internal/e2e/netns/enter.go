@@ -21,9 +21,7 @@ const (
 // any of them without adding it to an interface. For the Services it must be a
 // local route too: with a unicast one, kube-proxy's refusals get lost and a
 // Service without endpoints times out instead of refusing. They are called from a
-// pod's address, because kube-proxy masquerades calls from a node: clients, pods
-// and the random ports of the masquerade then share one table of connections, and
-// now and then a client's port still leads to a pod that is gone.
+// pod's address, as most Services are: kube-proxy masquerades calls from a node.
 const network = `link set lo up
 addr add ` + NodeIP + `/32 dev lo
 route add local ` + NodeCIDR + ` dev lo
@@ -51,10 +49,22 @@ func enter() error {
 	if out, err := ip.CombinedOutput(); err != nil {
 		return fmt.Errorf("network: ip -batch: %w%s", err, quoted(out))
 	}
+	forget()
 	if os.Getenv(probeEnv) != "" {
 		os.Exit(0)
 	}
 	return nil
+}
+
+// forget lets the kernel forget connections that have ended after 5 s. By default it
+// remembers them for up to two minutes, in which a test has used all ports of its
+// only address: now and then it takes a new connection for an old one (a SYN in
+// LAST_ACK is ignored), and sends it to the pod of then, which may be gone.
+func forget() {
+	for _, state := range []string{"fin_wait", "close_wait", "last_ack", "time_wait", "close"} {
+		// A kernel that lacks the setting remembers, and that is rare enough.
+		_ = os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_"+state, []byte("5"), 0)
+	}
 }
 
 func mounts() error {
