@@ -18,7 +18,7 @@ import (
 
 var (
 	soakFlag     = flag.Int("soak", 0, "how many releases of each strategy TestSoak makes")
-	soakRateFlag = flag.Int("soak-rate", 1000, "requests per second during TestSoak, over all fronts")
+	soakRateFlag = flag.Int("soak-rate", 1100, "requests per second during TestSoak, over all fronts")
 )
 
 // Releases follow each other under a load on every front, with kept connections and
