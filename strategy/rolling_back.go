@@ -21,7 +21,7 @@ func (s Rolling) restore(t *turn) Decision {
 		ready = min(ready, total)
 	}
 	t.limits = Limits{Floor: min(ready, total-n.missing(a.Update.MaxUnavailable, total)), Settled: true}
-	t.advanced(base.Available)
+	t.advanced(t.o.replaced(base) + t.o.Traffic.Ready(base.ID))
 	done := n.Version == base.ID && (a.Replicas == 0 || n.Desired == a.Replicas)
 	if !done || n.Paused && !t.o.rolledBack(base, ready) {
 		return t.act(PhaseRestore, a)

@@ -77,7 +77,7 @@ func (s Rolling) forward(t *turn) Decision {
 		return d
 	}
 	if !t.o.rolledOut(v, total) {
-		return t.slow(PhaseDeploy, v.Available, s.text(t.o, v, total), s.deadlines())
+		return t.slow(PhaseDeploy, t.o.replaced(v), s.text(t.o, v, total), s.deadlines())
 	}
 	if t.unpinned() {
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(AnyVersion)})
@@ -127,6 +127,20 @@ func (o Observation) rolledOut(v Version, total int) bool {
 		}
 	}
 	return true
+}
+
+// replaced is how far an update to v has come: pods of v that are available, and pods
+// of others that are gone, both count, as they do for the progress deadline of a
+// Deployment. Pods that take long to end would else look like a standstill.
+func (o Observation) replaced(v Version) int {
+	const many = 1 << 20 // more than there can be of others, as what counts is positive
+	n := many + v.Available
+	for _, other := range o.Versions {
+		if other.ID != v.ID {
+			n -= other.Created
+		}
+	}
+	return n
 }
 
 func (s Rolling) text(o Observation, v Version, total int) string {

@@ -220,7 +220,7 @@ func TestSeenComplete(t *testing.T) {
 func TestServesEverythingSoon(t *testing.T) {
 	b := newBench(t)
 	d := b.direct(b.namespace, "web", b.connect())
-	d.app.Manifests = kube.YAML("web.yaml", []byte(strings.NewReplacer("REPLICAS", "10", "NOTES", "", "      NODES\n", "").Replace(webYAML)))
+	d.app.Manifests = kube.YAML("web.yaml", []byte(strings.NewReplacer("REPLICAS", "10", "NOTES", "testcluster/drain: 3s", "      NODES\n", "").Replace(webYAML)))
 	version := func(n int) string { return artifact.FromBytes(fmt.Append(nil, "v", n)).String() }
 	require.NoError(t, d.release(t.Context(), "r0", "v0", quick))
 	service, err := b.client.CoreV1().Services(b.namespace).Get(t.Context(), "web", metav1.GetOptions{})
