@@ -82,13 +82,14 @@ func (w *world) patch(kind, name, patch string) {
 // leads to ready pods, and the function that it returns says what did not.
 func (w *world) laggard(lag time.Duration) (stop func() []string) {
 	type sample struct {
+		at      time.Time
 		service string
 		ready   map[string]int
 	}
 	const every = 200 * time.Millisecond
 	typed, ctx := w.typed(), context.Background()
 	look := func() (sample, error) {
-		s := sample{ready: map[string]int{}}
+		s := sample{at: time.Now(), ready: map[string]int{}}
 		entry, err := typed.NetworkingV1().Ingresses("shop").Get(ctx, "shop", metav1.GetOptions{})
 		if err != nil {
 			return s, err
@@ -119,7 +120,7 @@ func (w *world) laggard(lag time.Duration) (stop func() []string) {
 			} else {
 				past = append(past, now)
 			}
-			past = past[max(0, len(past)-int(lag/every)):]
+			past = slices.DeleteFunc(past, func(s sample) bool { return time.Since(s.at) > lag })
 			for _, led := range past {
 				for _, known := range past {
 					if known.ready[led.service] == 0 {

@@ -265,6 +265,7 @@ func (t *target) stocked(ctx context.Context, name, id string, fresh bool) error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	delete(t.s.since, mark) // the next time it is waited for anew
 	return nil
 }
 

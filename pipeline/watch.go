@@ -171,7 +171,7 @@ const lookAgain = 2 * time.Second
 // wait shows progress until the record has changed. It reports whether to go on.
 func (w *watcher) wait(ctx context.Context, x *execution, show func(Event) bool) (goOn bool, err error) {
 	var again <-chan time.Time
-	if !x.owned() {
+	if !x.owned() || x.cur.Load() == nil { // nobody here would tell
 		again = time.After(lookAgain)
 	}
 	for {

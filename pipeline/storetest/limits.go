@@ -79,8 +79,9 @@ func testLimits(t *testing.T, s pipeline.Store) {
 	for _, stop := range stops {
 		stop()
 	}
-	if r.visits != visitors*visits || len(r.crowded) > 0 {
-		t.Errorf("%d visits, and two at a time in %v; want %d and none", r.visits, r.crowded, visitors*visits)
+	// A task may run again when an engine finds that the other one has the execution.
+	if r.visits < visitors*visits || len(r.crowded) > 0 {
+		t.Errorf("%d visits, and two at a time in %v; want %d or more, and none", r.visits, r.crowded, visitors*visits)
 	}
 	eventually(t, s, func() error {
 		items, err := s.List(t.Context(), "m/", "", 0)
