@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,134 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/strategy"
 	"github.com/gennaker/gennaker/strategy/strategytest"
 )
-
-// edgeYAML has an Ingress with a backend of somebody else and a default backend.
-var edgeYAML = strings.NewReplacer(
-	"spec:\n  rules:", "spec:\n  defaultBackend: {service: {name: shop, port: {number: 80}}}\n  rules:",
-	"port: {number: 80}}}}]}", "port: {number: 80}}}}, {path: /static, pathType: Prefix, backend: {service: {name: assets, port: {number: 80}}}}]}",
-).Replace(shopYAML)
-
-// switchBubble is a bubble with an IngressSwitch.
-func switchBubble(t *testing.T, yaml string, f func(w *world)) {
-	t.Helper()
-	bubble(t, yaml, func(w *world) {
-		w.as("switch")
-		f(w)
-	})
-}
-
-// edge is where the Ingress leads, with what runs there in place of a version.
-func (w *world) edge() string {
-	u, err := w.typed().NetworkingV1().Ingresses("shop").Get(context.Background(), "shop", metav1.GetOptions{})
-	require.NoError(w.t, err)
-	var out []string
-	if d := u.Spec.DefaultBackend; d != nil {
-		out = append(out, d.Service.Name)
-	}
-	for _, r := range u.Spec.Rules {
-		for _, p := range r.HTTP.Paths {
-			out = append(out, p.Backend.Service.Name)
-		}
-	}
-	return w.named(strings.Join(out, " "))
-}
-
-// named replaces the versions in a text by the names of the images.
-func (w *world) named(text string) string {
-	for _, p := range w.pods() {
-		if id := p.Labels[kube.LabelVersion]; id != "" {
-			text = strings.ReplaceAll(text, id, w.name(p))
-		}
-	}
-	return text
-}
-
-// patch changes an object as another program would.
-func (w *world) patch(kind, name, patch string) {
-	ctx, opts := context.Background(), metav1.PatchOptions{FieldManager: "gennaker"}
-	var err error
-	switch kind {
-	case "ingress":
-		_, err = w.typed().NetworkingV1().Ingresses("shop").Patch(ctx, name, types.JSONPatchType, []byte(patch), opts)
-	default:
-		_, err = w.typed().CoreV1().Services("shop").Patch(ctx, name, types.JSONPatchType, []byte(patch), opts)
-	}
-	require.NoError(w.t, err)
-	time.Sleep(time.Second)
-}
-
-// laggard is an ingress controller whose watches of Ingresses and of addresses lag
-// behind, each by anything up to lag. It keeps asking whether all that it may believe
-// leads to ready pods, and the function that it returns says what did not.
-func (w *world) laggard(lag time.Duration) (stop func() []string) {
-	type sample struct {
-		at      time.Time
-		service string
-		ready   map[string]int
-	}
-	const every = 200 * time.Millisecond
-	typed, ctx := w.typed(), context.Background()
-	look := func() (sample, error) {
-		s := sample{at: time.Now(), ready: map[string]int{}}
-		entry, err := typed.NetworkingV1().Ingresses("shop").Get(ctx, "shop", metav1.GetOptions{})
-		if err != nil {
-			return s, err
-		}
-		s.service = entry.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name
-		list, err := typed.DiscoveryV1().EndpointSlices("shop").List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return s, err
-		}
-		for _, e := range list.Items {
-			for _, a := range e.Endpoints {
-				if a.Conditions.Ready == nil || *a.Conditions.Ready {
-					s.ready[e.Labels["kubernetes.io/service-name"]]++
-				}
-			}
-		}
-		return s, nil
-	}
-	end, done := make(chan struct{}), make(chan struct{})
-	wrong := map[string]bool{}
-	go func() {
-		defer close(done)
-		var past []sample
-		for {
-			now, err := look()
-			if err != nil {
-				wrong[err.Error()] = true
-			} else {
-				past = append(past, now)
-			}
-			past = slices.DeleteFunc(past, func(s sample) bool { return time.Since(s.at) > lag })
-			for _, led := range past {
-				for _, known := range past {
-					if known.ready[led.service] == 0 {
-						wrong[led.service+" without addresses"] = true
-					}
-				}
-			}
-			select {
-			case <-end:
-				return
-			case <-time.After(every):
-			}
-		}
-	}()
-	return func() []string {
-		time.Sleep(2 * lag) // it may still believe in what has just gone
-		close(end)
-		<-done
-		return slices.Sorted(maps.Keys(wrong))
-	}
-}
 
 func TestSwitchLeadsTheIngressOnly(t *testing.T) {
 	switchBubble(t, edgeYAML, func(w *world) {
@@ -162,118 +38,6 @@ func TestSwitchLeadsTheIngressOnly(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, map[string]string{"app": "shop"}, svc.Spec.Selector)
 		}
-	})
-}
-
-// The way back, too, leaves a controller that lags behind with addresses at any
-// moment: from a version that fails, from one that is undone, and to what ran before
-// there was a switch.
-func TestSwitchBackIsSeamless(t *testing.T) {
-	s := strategy.RedBlack{KeepOld: 10 * time.Second, After: &strategy.Analysis{}}
-	for name, before := range map[string]func(w *world){
-		"version": func(w *world) {
-			_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{KeepOld: strategy.Immediately})
-			require.NoError(w.t, err)
-		},
-		"rolling": func(w *world) {
-			w.app.Router = nil
-			_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
-			require.NoError(w.t, err)
-			w.as("switch")
-		},
-		"selector": func(w *world) {
-			w.app.Router = nil
-			_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{KeepOld: strategy.Immediately})
-			require.NoError(w.t, err)
-			w.as("switch")
-		},
-		"kubectl": func(w *world) {
-			w.kubectl(strings.Replace(shopYAML, "image: shop/web", "image: registry.test/shop/web@"+digest("v1").String(), 1))
-			w.app.TakeFields = true
-		},
-	} {
-		for _, verdict := range []strategy.Judgement{strategy.Fail, strategy.Pass} {
-			t.Run(name+" "+string(verdict), func(t *testing.T) {
-				switchBubble(t, shopYAML, func(w *world) {
-					before(w)
-					was, edge := w.picture(), w.edge()
-					w.app.Judge = strategytest.Always(verdict)
-					stop := w.laggard(800 * time.Millisecond)
-					e := w.engine("run-2/prod/1", "v2", s)
-					rel, err := e.run()
-					if verdict == strategy.Pass {
-						require.NoError(t, err)
-						require.Equal(t, "shop-v2", w.edge())
-						require.Equal(t, map[string]int{"v2": 3}, w.running())
-						ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-						defer cancel()
-						require.NoError(t, w.app.Undo(e.ctx(ctx), e.in, &rel))
-					} else {
-						require.ErrorContains(t, err, "after the switch: fail")
-						require.ErrorContains(t, err, "restored and verified")
-					}
-					require.Empty(t, stop())
-					require.Equal(t, edge, w.edge())
-					require.Equal(t, was, w.picture())
-					require.Equal(t, map[string]int{"v1": 3}, w.running())
-					w.client.Close()
-				})
-			})
-		}
-	}
-}
-
-// The way back to what ran before there was a switch has two more steps than others:
-// the process dies at each of them.
-func TestSwitchBackFromAdoptionAtEveryPoint(t *testing.T) {
-	s := strategy.RedBlack{KeepOld: 10 * time.Second, After: &strategy.Analysis{}}
-	for n := offset(t, stride(3)); ; n += stride(3) {
-		reached := false
-		ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
-			switchBubble(t, smallYAML, func(w *world) {
-				w.app.Router = nil
-				_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{KeepOld: strategy.Immediately})
-				require.NoError(t, err)
-				w.as("switch")
-				before := w.picture()
-				w.app.Judge = strategytest.Always(strategy.Fail)
-				e := w.engine("run-2/prod/1", "v2", s)
-				e.crash = crashAt(n, &reached)
-				_, err = w.resume(e)
-				require.ErrorContains(t, err, "restored and verified")
-				require.Equal(t, before, w.picture())
-				require.Equal(t, map[string]int{"v1": 1}, w.serving())
-				require.Equal(t, map[string]int{"v1": 1}, w.running())
-			})
-		})
-		if !ok || !reached {
-			break
-		}
-	}
-}
-
-// What else the manifests change in the Ingress is taken back without moving the
-// traffic, which goes back when the old version is there again.
-func TestSwitchTakesAChangedIngressBack(t *testing.T) {
-	switchBubble(t, shopYAML, func(w *world) {
-		s := strategy.RedBlack{KeepOld: strategy.Immediately}
-		_, err := w.release("run-1/prod/1", "v1", s)
-		require.NoError(t, err)
-		before := w.picture()
-		w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(edgeYAML, "shop.example.com", "www.example.com", 1)))
-		stop := w.laggard(800 * time.Millisecond)
-		e := w.engine("run-2/prod/1", "v2", s)
-		rel, err := e.run()
-		require.NoError(t, err)
-		require.Equal(t, "shop-v2 shop-v2 assets", w.edge())
-		require.Equal(t, map[string]int{"v2": 3}, w.running())
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		defer w.client.Close()
-		defer cancel()
-		require.NoError(t, w.app.Undo(e.ctx(ctx), e.in, &rel))
-		require.Empty(t, stop())
-		require.Equal(t, before, w.picture())
-		require.Equal(t, map[string]int{"v1": 3}, w.serving())
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -241,7 +240,7 @@ func (b *Builder) use(n *node, d Dep) *expr {
 	if d == nil {
 		return &expr{kind: exprConst, value: json.RawMessage("null")}
 	}
-	if v := reflect.ValueOf(d); v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(d) {
 		b.failStage(n.ID, "uses a nil Ref, which refers to no stage")
 		return nil
 	}

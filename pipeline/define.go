@@ -199,3 +199,9 @@ func (d *definition) replaced(swap func(Stage, Work) Work) *definition {
 	def.root.plan() // derives the edges of the copies; the plan stays what it is
 	return &def
 }
+
+// isNil reports whether v is nil, or a nil pointer in an interface.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
+}

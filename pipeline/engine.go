@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"reflect"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -146,7 +145,7 @@ func (e *Embedded) Register(ds ...Definition) error {
 	var errs []error
 	for _, d := range ds {
 		var def *definition
-		if v := reflect.ValueOf(d); v.IsValid() && !(v.Kind() == reflect.Pointer && v.IsNil()) {
+		if !isNil(d) {
 			def = d.definition()
 		}
 		if def == nil {
