@@ -53,11 +53,13 @@ func TestReleaseWithoutFlags(t *testing.T) {
 }
 
 func TestRolling(t *testing.T) {
+	t.Parallel()
 	code, out, errs := call(t, "-strategy", "rolling", "-approve", "auto")
 	require.Equal(t, exitOK, code, out+errs)
 }
 
 func TestJSONIsEventsOnly(t *testing.T) {
+	t.Parallel()
 	code, out, errs := call(t, "-json", "-approve", "auto")
 	require.Equal(t, exitOK, code, errs)
 	lines := bufio.NewScanner(strings.NewReader(out))
@@ -84,6 +86,7 @@ func TestPlanChangesNothing(t *testing.T) {
 }
 
 func TestRejectedApproval(t *testing.T) {
+	t.Parallel()
 	code, out, errs := call(t, "-approve", "never")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, out+errs, "rejected by approver")
@@ -128,12 +131,14 @@ func TestTrafficSettlesForLongerThanKubeProxyNeeds(t *testing.T) {
 }
 
 func TestUnknownJenkinsJob(t *testing.T) {
+	t.Parallel()
 	code, out, errs := call(t, "-job", "shop/other")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, out+errs, jenkins.ErrJobNotFound.Error())
 }
 
 func TestOccupiedState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cmd := w.command(t, "first", "-approve", "auto")
 	require.NoError(t, cmd.Start())
@@ -177,6 +182,7 @@ func (w world) command(t *testing.T, id string, args ...string) *exec.Cmd {
 // release of its own, and starts it again. The releases run side by side: they
 // mostly wait.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

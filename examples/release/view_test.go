@@ -77,6 +77,7 @@ func TestInterruptedAtOnce(t *testing.T) {
 // TestSimulationsAreNotResumed: a release that is in the middle of a world that
 // has ended would look for its build and its pods in vain.
 func TestSimulationsAreNotResumed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cmd := w.command(t, "r", "-approve", "auto")
 	require.NoError(t, cmd.Start())

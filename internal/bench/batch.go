@@ -14,7 +14,7 @@ import (
 // has them, each six in a row on one key, and returns how many a second. A batch
 // is complete when all of them wait.
 func batches(dir string, n, c, size int) (float64, error) {
-	db, err := openBare(filepath.Join(dir, "batch.db"))
+	db, err := openBare(filepath.Join(dir, "batch.db"), 0)
 	if err != nil {
 		return 0, err
 	}

@@ -11,7 +11,8 @@
 // deploy → verify, with 1 KiB in and out of each. The engine takes turns with bare
 // bbolt, on which one goroutine makes the writes that the engine has just made
 // once more: the same keys and sizes, as many in a transaction as executions are
-// in flight; shareOfRaw compares the two. shareOfOrdered compares with writes of
+// in flight; shareOfRaw compares the two, and shareOfTuned the engine with bare bbolt
+// in pages as large as the store's. shareOfOrdered compares with writes of
 // the mean size in the order of their keys, which is what bbolt likes best, and
 // shareOfBboltBatch with bbolt's own DB.Batch, called by as many goroutines.
 // latencyInSingleCommits is the p50 of one execution in those of one write.
@@ -61,6 +62,8 @@ type result struct {
 	CPUmsPerExecution     float64 `json:"cpuMsPerExecution"`
 	RawWritesPerSecond    float64 `json:"rawWritesPerSecond,omitempty"`
 	ShareOfRaw            float64 `json:"shareOfRaw,omitempty"`
+	TunedPerSecond        float64 `json:"tunedWritesPerSecond,omitempty"`
+	ShareOfTuned          float64 `json:"shareOfTuned,omitempty"`
 	OrderedPerSecond      float64 `json:"orderedWritesPerSecond,omitempty"`
 	ShareOfOrdered        float64 `json:"shareOfOrdered,omitempty"`
 	BatchWritesPerSecond  float64 `json:"bboltBatchWritesPerSecond,omitempty"`
@@ -117,7 +120,7 @@ func run(mode, kind, dir string, n, c int) error {
 
 func rawOnly(kind, dir string, n, c int) (res result, err error) {
 	res = result{Mode: "raw", Store: kind, Concurrency: c}
-	r, done, err := newRaw(kind, filepath.Join(dir, "raw.db"), c)
+	r, done, err := newRaw(kind, filepath.Join(dir, "raw.db"), c, 0)
 	if err != nil {
 		return res, err
 	}
@@ -197,18 +200,23 @@ func compare(store pipeline.Store, dir string, n, c int, res *result) error {
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	bare, closeBare, err := newRaw(res.Store, filepath.Join(dir, "raw.db"), c)
+	bare, closeBare, err := newRaw(res.Store, filepath.Join(dir, "raw.db"), c, 0)
 	if err != nil {
 		return err
 	}
 	defer closeBare()
-	inOrder, closeInOrder, err := newRaw(res.Store, filepath.Join(dir, "ordered.db"), c)
+	tuned, closeTuned, err := newRaw(res.Store, filepath.Join(dir, "tuned.db"), c, storePage)
+	if err != nil {
+		return err
+	}
+	defer closeTuned()
+	inOrder, closeInOrder, err := newRaw(res.Store, filepath.Join(dir, "ordered.db"), c, 0)
 	if err != nil {
 		return err
 	}
 	defer closeInOrder()
 	took := make([]time.Duration, n)
-	var elapsed, used, bareTook, inOrderTook time.Duration
+	var elapsed, used, bareTook, tunedTook, inOrderTook time.Duration
 	var bareWrites int
 	for k := range rounds {
 		begin, cpu := time.Now(), cpuTime()
@@ -217,16 +225,21 @@ func compare(store pipeline.Store, dir string, n, c int, res *result) error {
 		}
 		elapsed, used = elapsed+time.Since(begin), used+cpuTime()-cpu
 		writes := trace.take()
+		n := len(writes)
+		tw, err := tuned.write(slices.Clone(writes))
+		if err != nil {
+			return err
+		}
 		d, err := bare.write(writes)
 		if err != nil {
 			return err
 		}
 		mean := int(count.bytes.Load() / count.writes.Load())
-		o, err := inOrder.write(ordered(bareWrites, len(writes), c, mean))
+		o, err := inOrder.write(ordered(bareWrites, n, c, mean))
 		if err != nil {
 			return err
 		}
-		bareTook, inOrderTook, bareWrites = bareTook+d, inOrderTook+o, bareWrites+len(writes)
+		bareTook, tunedTook, inOrderTook, bareWrites = bareTook+d, tunedTook+tw, inOrderTook+o, bareWrites+n
 	}
 	stop()
 	if err := <-done; err != nil {
@@ -241,6 +254,8 @@ func compare(store pipeline.Store, dir string, n, c int, res *result) error {
 	res.CPUmsPerExecution = ms(used) / each
 	res.RawWritesPerSecond = float64(bareWrites) / bareTook.Seconds()
 	res.ShareOfRaw = res.WritesPerSecond / res.RawWritesPerSecond
+	res.TunedPerSecond = float64(bareWrites) / tunedTook.Seconds()
+	res.ShareOfTuned = res.WritesPerSecond / res.TunedPerSecond
 	res.OrderedPerSecond = float64(bareWrites) / inOrderTook.Seconds()
 	res.ShareOfOrdered = res.WritesPerSecond / res.OrderedPerSecond
 	if c == 1 {

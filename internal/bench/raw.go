@@ -25,15 +25,15 @@ type write struct {
 }
 
 // newRaw opens what the engine is compared with: bare bbolt instead of the store
-// on it, or the store in memory.
-func newRaw(kind, path string, c int) (*raw, func() error, error) {
+// on it, or the store in memory. A page size of 0 is bbolt's default.
+func newRaw(kind, path string, c, page int) (*raw, func() error, error) {
 	r := &raw{c: c}
 	if kind == "memory" {
 		m := pipeline.NewMemory()
 		r.put = func(ws []write) error { return putMemory(m, ws) }
 		return r, func() error { return nil }, nil
 	}
-	db, err := openBare(path)
+	db, err := openBare(path, page)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,9 +53,12 @@ func newRaw(kind, path string, c int) (*raw, func() error, error) {
 
 func bareBucket() []byte { return []byte("b") }
 
-// openBare opens bbolt as the store does.
-func openBare(path string) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+// storePage is the size of boltstore's pages.
+const storePage = 32 << 10
+
+// openBare opens bbolt as the store does, but for the size of its pages.
+func openBare(path string, page int) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: page, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
 	if err != nil {
 		return nil, err
 	}

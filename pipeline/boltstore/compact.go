@@ -59,7 +59,7 @@ func Compact(path string, opts Options) (before, after int64, err error) {
 }
 
 func (s *Store) copyTo(path string) error {
-	dst, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 1, FreelistType: bbolt.FreelistMapType, NoSync: true})
+	dst, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 1, PageSize: pageSize, FreelistType: bbolt.FreelistMapType, NoSync: true})
 	if err != nil {
 		return err
 	}

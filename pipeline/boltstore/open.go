@@ -21,6 +21,13 @@ const (
 	bucket       = bucketPrefix + "1"
 )
 
+// pageSize is that of new files, in bytes; an older file keeps its own until
+// Compact. bbolt has at least two keys in a leaf and rewrites whole leaves:
+// records of a few kilobytes fill pages of 4 KiB with leaves of several pages,
+// each allocated anew. With this size the engine makes a quarter more executions
+// a second, one at a time is as quick, and the file is a third larger.
+const pageSize = 32 << 10
+
 // Options of Open. The zero value is right for production.
 type Options struct {
 	// LockWait is how long to wait for another process to close the file, as in
@@ -85,6 +92,7 @@ func openFile(path string, opts Options) (_ *Store, err error) {
 			// goroutine whose panic nobody can catch. The hash map stays fast
 			// when a large file is mostly free; the array does not.
 			FreelistType: bbolt.FreelistMapType,
+			PageSize:     pageSize,
 			NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				s.file, err = os.OpenFile(name, flag, mode)

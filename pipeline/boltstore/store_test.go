@@ -91,7 +91,8 @@ func TestOpenErrors(t *testing.T) {
 		"directory":        {dir, nil, "is a directory"},
 		"file in the way":  {filepath.Join(write("file", "x"), "state.db"), nil, "not a directory"},
 		"short":            {write("short", "hello"), pipeline.ErrCorrupt, "restore the file"},
-		"text":             {write("text", fmt.Sprintf("%20000s", "x")), pipeline.ErrCorrupt, "not a bbolt file"},
+		"short text":       {write("short text", fmt.Sprintf("%20000s", "x")), pipeline.ErrCorrupt, "too small"},
+		"text":             {write("text", fmt.Sprintf("%200000s", "x")), pipeline.ErrCorrupt, "not a bbolt file"},
 		"other program":    {foreign, boltstore.ErrForeign, `bucket "other"`},
 		"newer format":     {newer, boltstore.ErrForeign, "newer version"},
 		"unwritable place": {"/proc/state.db", nil, "/proc/state.db"},
@@ -173,6 +174,51 @@ func TestCloseWaitsForCalls(t *testing.T) {
 		_, err := s.Get(t.Context(), fmt.Sprint("k/", i))
 		require.Equal(t, ok, err == nil, "k/%d: %v", i, err)
 	}
+}
+
+// A file of an earlier version has small pages. It is used as it is, until it is
+// compacted.
+func TestOlderPages(t *testing.T) {
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: 4096})
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("gennaker/records/1"))
+		return err
+	}))
+	require.NoError(t, db.Close())
+	pageSize := func() int {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+		require.NoError(t, err)
+		defer db.Close()
+		return db.Info().PageSize
+	}
+	use := func(want []pipeline.Item) []pipeline.Item {
+		s := open(t, path)
+		have, err := s.List(ctx, "", "", 0)
+		require.NoError(t, err)
+		require.Equal(t, want, have)
+		for i := range 50 {
+			key := fmt.Sprintf("k/%03d", i)
+			it, err := s.Get(ctx, key)
+			if err != nil {
+				require.ErrorIs(t, err, pipeline.ErrNotFound)
+			}
+			_, err = s.Put(ctx, key, make([]byte, 100*i), it.Version)
+			require.NoError(t, err)
+		}
+		have, err = s.List(ctx, "", "", 0)
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		return have
+	}
+	items := use(use(nil))
+	require.Equal(t, 4096, pageSize())
+	_, _, err = boltstore.Compact(path, boltstore.Options{})
+	require.NoError(t, err)
+	require.Equal(t, 32<<10, pageSize())
+	use(items)
 }
 
 func TestCompact(t *testing.T) {
