@@ -20,7 +20,6 @@ import (
 	"github.com/gennaker/gennaker/artifact"
 	"github.com/gennaker/gennaker/internal/e2e/cluster"
 	"github.com/gennaker/gennaker/internal/e2e/clustertest"
-	"github.com/gennaker/gennaker/internal/e2e/load"
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
@@ -213,39 +212,6 @@ func TestSeenComplete(t *testing.T) {
 	}
 	t.Logf("seen complete %v after the last pod turned ready", lags)
 	require.Less(t, slices.Min(lags), 100*time.Millisecond)
-}
-
-// With ten pods that are ready at once, the new version serves everything within
-// moments of the release's begin. The median of five releases is logged; the quickest
-// counts, as the machine may be busy.
-func TestServesEverythingSoon(t *testing.T) {
-	b := newBench(t)
-	d := b.direct(b.namespace, "web", b.connect())
-	d.app.Manifests = kube.YAML("web.yaml", []byte(strings.NewReplacer("REPLICAS", "10", "NOTES", "testcluster/drain: 3s", "      NODES\n", "").Replace(webYAML)))
-	version := func(n int) string { return artifact.FromBytes(fmt.Append(nil, "v", n)).String() }
-	require.NoError(t, d.release(t.Context(), "r0", "v0", quick))
-	service, err := b.client.CoreV1().Services(b.namespace).Get(t.Context(), "web", metav1.GetOptions{})
-	require.NoError(t, err)
-	url := "http://" + service.Spec.ClusterIP
-	b.warm(url)
-	l := b.drive(load.Options{URL: url, Rate: 300}, version(0))
-	var took []time.Duration
-	for n := 1; n <= 5; n++ {
-		time.Sleep(1500 * time.Millisecond) // kube-proxy's period, so that it is ready for the switch
-		began := time.Now()
-		require.NoError(t, d.release(t.Context(), fmt.Sprint("r", n), fmt.Sprint("v", n), quick))
-		ended := time.Since(began)
-		b.more(l, version(n), 30)
-		r := l.Report()
-		require.Zero(t, r.Failures, r)
-		first, last := r.First[version(n)].Sub(began), r.Last[version(n-1)].Sub(began)
-		took = append(took, max(first, last))
-		t.Logf("first answer of the new version after %s, last of the old one after %s; complete after %s",
-			first.Round(time.Millisecond), last.Round(time.Millisecond), ended.Round(time.Millisecond))
-	}
-	slices.Sort(took)
-	t.Logf("ten pods served everything after %s, the median of %v", took[2].Round(time.Millisecond), took)
-	require.Less(t, took[0], 2*time.Second)
 }
 
 var workloads = flag.Int("workloads", 0, "how many workloads TestManyWorkloads releases at once, such as 100")
