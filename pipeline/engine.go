@@ -351,6 +351,12 @@ func (e *Embedded) adopt(x *execution) *execution {
 	if e.shared && e.state != working { // others may change it meanwhile
 		return nil
 	}
+	if e.execs[x.id] == nil && e.shared && x.m != nil && x.m.r.Owner != e.worker.Load().id {
+		// It was written before this engine became the worker that it is: to be
+		// claimed like any other, since others may claim it, too.
+		x.m, x.version = nil, ""
+		x.cur.Store(nil)
+	}
 	e.execs[x.id], x.adopted = x, true
 	if e.state == working {
 		x.post(input{kind: inTimer})
