@@ -109,12 +109,17 @@ func TestArgoServesEverythingSoon(t *testing.T) {
 	p, err := process.Start(process.Command{
 		Name: "argo", Path: filepath.Join(*argo, "rollouts-controller"), Dir: t.TempDir(),
 		Args: []string{
-			"--kubeconfig", b.cluster.Kubeconfig(cluster.Admin), "--namespace", b.namespace, "--leader-elect=false",
+			"--kubeconfig", b.cluster.Kubeconfig(cluster.Admin), "--namespace", b.namespace, "--namespaced", "--leader-elect=false",
 			"--healthzPort", "18080", "--metricsPort", "18090", "--loglevel", "warn",
 		},
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { p.Stop(10 * time.Second) })
+	t.Cleanup(func() {
+		p.Stop(10 * time.Second)
+		if t.Failed() {
+			t.Log(p.Tail(20))
+		}
+	})
 
 	deployment, service, _ := strings.Cut(soonYAML(), "---\n")
 	var s v1.Service
@@ -125,15 +130,17 @@ func TestArgoServesEverythingSoon(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal([]byte(deployment), &u.Object))
 	u.SetAPIVersion("argoproj.io/v1alpha1")
 	u.SetKind("Rollout")
-	image := func(n int) string { return fmt.Sprintf("registry.test/shop/web:v%d@%s", n, soonVersion(n)) }
+	image := func(n int) string { return "registry.test/shop/web@" + soonVersion(n) }
 	containers := []any{map[string]any{"name": "web", "image": image(0), "ports": []any{map[string]any{"name": "http", "containerPort": int64(8080)}}}}
 	require.NoError(t, unstructured.SetNestedSlice(u.Object, containers, "spec", "template", "spec", "containers"))
 	require.NoError(t, unstructured.SetNestedMap(u.Object, map[string]any{
 		"blueGreen": map[string]any{"activeService": "web", "scaleDownDelaySeconds": int64(1)},
 	}, "spec", "strategy"))
 	rollouts := objects.Resource(schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}).Namespace(b.namespace)
-	_, err = rollouts.Create(t.Context(), &u, metav1.CreateOptions{})
-	require.NoError(t, err)
+	b.eventually(func() error { // its kind is served in a moment
+		_, err := rollouts.Create(t.Context(), &u, metav1.CreateOptions{})
+		return err
+	})
 	took := b.soon(func(n int) {
 		patch, err := json.Marshal([]any{map[string]any{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image(n)}})
 		require.NoError(t, err)
