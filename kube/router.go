@@ -74,6 +74,7 @@ type routed struct {
 	weights  []weight // nil if all goes to the front
 	uneven   bool     // its rules do not agree
 	accepted bool     // by every parent, at the generation that is written
+	why      string   // it is not accepted
 	stamp    strategy.Stamp
 }
 
@@ -145,8 +146,12 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if err := router.check(live, r.fronts); err != nil {
 		return err
 	}
-	if o.Kind == "HTTPRoute" {
-		h.Whole = wholeWeights(live, frontOf(live, r.fronts))
+	if o.Kind != "HTTPRoute" {
+		return nil
+	}
+	h.Whole = routing{app: a, front: frontOf(live, r.fronts)}.wholeWeights(live)
+	if h.splits() && !slices.ContainsFunc(h.Whole, func(w int64) bool { return w != 0 }) {
+		return fmt.Errorf("%s: %w: every rule that leads to a Service of the App gives it the weight 0, so there is nothing to split", o, ErrInvalid)
 	}
 	return nil
 }
@@ -173,7 +178,9 @@ func (v *view) split(t strategy.Traffic) strategy.Traffic {
 	if got.stamp.Key == v.h.Key && (t.Stamp.Key != v.h.Key || got.stamp.Step > t.Stamp.Step) {
 		t.Stamp = got.stamp
 	}
-	t.Accepted = t.Accepted && got.accepted
+	if v.h.splits() || len(got.weights) > 0 || got.uneven || v.h.Journal.Baseline != nil && splits(v.h.Journal.Baseline.Route) {
+		t.Accepted, t.Unaccepted = t.Accepted && got.accepted, got.why
+	}
 	if len(got.weights) == 0 && !got.uneven {
 		return t
 	}
