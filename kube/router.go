@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/gennaker/gennaker/strategy"
 )
@@ -32,8 +33,9 @@ type splitter interface {
 	Router
 	// copies reports whether a third version can have a share.
 	copies() bool
-	// check refuses an entry that cannot be split.
-	check(entry *unstructured.Unstructured, fronts []front) error
+	// check refuses an entry that does not lead to the App or, if the release splits,
+	// cannot be split.
+	check(entry *unstructured.Unstructured, fronts []front, splits bool) error
 	// read returns the weights that are written, by Service; nil if all traffic
 	// goes to the front.
 	read(in routing) routed
@@ -143,15 +145,26 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if live == nil {
 		return fmt.Errorf("%s: %w: App.Router names it, but it is neither in the manifests nor in the cluster", o, ErrInvalid)
 	}
-	if err := router.check(live, r.fronts); err != nil {
+	if err := router.check(live, r.fronts, h.splits()); err != nil {
 		return err
 	}
-	if o.Kind != "HTTPRoute" {
+	in := routing{app: a, front: frontOf(live, r.fronts)}
+	if o.Kind == "HTTPRoute" {
+		h.Whole = in.wholeWeights(live)
+	}
+	if !h.splits() {
 		return nil
 	}
-	h.Whole = routing{app: a, front: frontOf(live, r.fronts)}.wholeWeights(live)
-	if h.splits() && !slices.ContainsFunc(h.Whole, func(w int64) bool { return w != 0 }) {
-		return fmt.Errorf("%s: %w: every rule that leads to a Service of the App gives it the weight 0, so there is nothing to split", o, ErrInvalid)
+	track := in.front + canaryTrack
+	if h.needs().Copies {
+		track = in.front + baselineTrack
+	}
+	if len(track) > validation.DNS1035LabelMaxLength {
+		return fmt.Errorf("Service %s/%s: %w: while the traffic is split there is a Service %s beside it, whose name is too long: it must have at most %d bytes",
+			a.Namespace, in.front, ErrInvalid, track, validation.DNS1035LabelMaxLength)
+	}
+	if s, ok := router.(Ingress); ok {
+		return s.checkSecond(ctx, a)
 	}
 	return nil
 }

@@ -44,9 +44,14 @@ func (r HTTPRoute) copies() bool { return true }
 
 func (r HTTPRoute) clean(context.Context, App) error { return nil }
 
-func (r HTTPRoute) check(entry *unstructured.Unstructured, fronts []front) error {
-	if frontOf(entry, fronts) == "" {
+func (r HTTPRoute) check(entry *unstructured.Unstructured, fronts []front, splits bool) error {
+	front := frontOf(entry, fronts)
+	if front == "" {
 		return fmt.Errorf("%s: %w: no rule leads to a Service of the App", objectOf(entry), ErrInvalid)
+	}
+	whole := routing{front: front, app: App{Namespace: entry.GetNamespace()}}.wholeWeights(entry)
+	if splits && !slices.ContainsFunc(whole, func(w int64) bool { return w != 0 }) {
+		return fmt.Errorf("%s: %w: every rule that leads to a Service of the App gives it the weight 0, so there is nothing to split", objectOf(entry), ErrInvalid)
 	}
 	return nil
 }
