@@ -302,3 +302,54 @@ func TestRollingRefusesAnotherSelector(t *testing.T) {
 		require.Equal(t, map[string]int{"v2": 3}, w.serving())
 	})
 }
+
+// A Service changes before the pods behind it do: no address behind it may have a
+// port that its pod does not have.
+func TestPortsChangeWithTheVersion(t *testing.T) {
+	named := strings.ReplaceAll(shopYAML, "{containerPort: 8080}", "{name: http, containerPort: 8080}")
+	byName := strings.ReplaceAll(named, "targetPort: 8080", "targetPort: http")
+	for sname, s := range switching {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				w.as(sname)
+				w.images["v2"] = kubetest.Behavior{ReadyDelay: 20 * time.Second}
+				release := func(key, image, yaml string) error {
+					w.app.Manifests = kube.YAML("shop.yaml", []byte(yaml))
+					e := w.engine(key, image, s)
+					e.crash = func(string) bool { w.portsAgree(); return false }
+					_, err := e.run()
+					return err
+				}
+				require.NoError(t, release("run-1/prod/1", "v1", shopYAML))
+				if sname == "switch" { // the Service of each version has its own ports
+					require.NoError(t, release("run-2/prod/1", "v2", strings.ReplaceAll(shopYAML, "8080", "9090")))
+					return
+				}
+				for key, yaml := range map[string]string{"run-2": strings.ReplaceAll(shopYAML, "8080", "9090"), "run-3": byName} {
+					err := w.untouched(func() error { return release(key+"/prod/1", "v2", yaml) })
+					var immutable *kube.ImmutableError
+					require.ErrorAs(t, err, &immutable)
+					require.ErrorContains(t, err, "spec.ports[port=80].targetPort from 8080 to")
+				}
+				require.NoError(t, release("run-4/prod/1", "v1", named))
+				require.NoError(t, release("run-5/prod/1", "v1", byName))
+				require.NoError(t, release("run-6/prod/1", "v2", strings.ReplaceAll(byName, "8080", "9090")))
+				require.Equal(t, map[string]int{"v2": 3}, w.serving())
+			})
+		})
+	}
+}
+
+// portsAgree asserts that every address behind the front has the port of its pod.
+func (w *world) portsAgree() {
+	list, err := w.typed().DiscoveryV1().EndpointSlices("shop").List(context.Background(), metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=" + w.front()})
+	require.NoError(w.t, err)
+	pods := w.pods()
+	for _, s := range list.Items {
+		for _, e := range s.Endpoints {
+			if p := pods[e.TargetRef.Name]; p != nil && len(s.Ports) > 0 {
+				require.Equal(w.t, p.Spec.Containers[0].Ports[0].ContainerPort, *s.Ports[0].Port, w.name(p))
+			}
+		}
+	}
+}

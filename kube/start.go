@@ -86,7 +86,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, err
 	}
-	if err := t.unshared(c); err != nil {
+	if err := errors.Join(t.unshared(c), t.portsHold(c)); err != nil {
 		return Handle{}, err
 	}
 	h.Journal = h.Journal.Based(seen, h.Native, time.Now())
