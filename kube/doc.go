@@ -60,7 +60,7 @@
 // has that field for it. Its controller waits for ever for a pod that cannot become
 // ready: such pods of the version that failed are deleted on the way back, and of
 // the one that ran before on the way forward. A DaemonSet whose pods use ports of
-// their node has no spare pods either. updateStrategy OnDelete and a partition in
+// their node has no spare pods either. updateStrategy OnDelete, paused and a partition in
 // the manifest are refused, since the strategy sets them.
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
