@@ -118,6 +118,7 @@ func TestTemplatesWriteNoNil(t *testing.T) {
 		"{{.Host}}":                                          map[string]any{"Host": nil},
 		`{{index .M "missing"}}`:                             map[string]any{"M": map[string]any{}},
 		`{{index .M "missing" | printf "%s"}}`:               map[string]any{"M": map[string]string{}},
+		`{{or (index .M "missing") (index .M "other")}}`:     map[string]any{"M": map[string]string{}},
 		`{{printf "%s" (index .M "missing")}}`:               map[string]any{"M": map[string]string{}},
 		`{{$x := index .M "missing"}}{{$x}}`:                 map[string]any{"M": map[string]string{}},
 		`{{range .L}}{{.}}{{end}}`:                           map[string]any{"L": []any{nil}},
@@ -130,7 +131,7 @@ func TestTemplatesWriteNoNil(t *testing.T) {
 	data["P"] = &host
 	for _, text := range []string{
 		`{{if index .M "missing"}}x{{end}}`, `{{with index .M "missing"}}{{.}}{{else}}none{{end}}`, `{{index .M "a"}}{{index .N 7}}{{index .L 0}}`,
-		`{{.P}}`, `{{json (index .M "nil")}}`, `{{(index .M "a")}}`, `{{len .L}}{{$x := index .M "a"}}{{$x = 2}}{{$x}}`,
+		`{{.P}}`, `{{json (index .M "nil")}}`, `{{or (index .M "missing") "x"}}`, `{{(index .M "a")}}`, `{{len .L}}{{$x := index .M "a"}}{{$x = 2}}{{$x}}`,
 	} {
 		require.NoError(t, render(text, data).Err(), text)
 	}

@@ -48,7 +48,11 @@ func demand(tree *parse.Tree, node parse.Node) {
 
 func demandKeys(p *parse.PipeNode) {
 	for _, c := range p.Cmds {
-		for _, arg := range c.Args {
+		args := c.Args
+		if f, ok := args[0].(*parse.IdentifierNode); ok && f.Ident == "or" {
+			args = args[len(args)-1:] // the others may be missing, that is what it is for
+		}
+		for _, arg := range args {
 			switch a := arg.(type) {
 			case *parse.IdentifierNode:
 				if a.Ident == "index" {
