@@ -99,9 +99,10 @@
 //  2. Every write and its inverse are in the [Handle], which is persisted before
 //     the write. A process that dies is followed by one that looks first: each
 //     rollout happens once, at whatever request or reply the first one died.
-//  3. Traffic moves to a version only when its pods are ready, and is seen in
-//     every EndpointSlice of every Service and address family, for the
-//     strategy's settle time, before anything is scaled down.
+//  3. Traffic moves to a version only when its pods are ready and have the ports
+//     that the Services name, and is seen in every EndpointSlice of every Service
+//     and address family, with every port of the Service, for the strategy's
+//     settle time, before anything is scaled down.
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
 //     ([DriftError]), objects that it made are deleted. Namespaces, definitions
@@ -110,8 +111,8 @@
 //  5. Readiness counts only at the generation of our own write; see
 //     [ReadinessOf] for the rule of each kind.
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
-//     and admission refusals, missing configuration and exceeded deadlines end
-//     a rollout within seconds ([Patience]) as a [RolloutError] with object,
+//     and admission refusals, missing configuration, missing ports and exceeded
+//     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
 //     pod, container, reason, events and the end of the log.
 //  7. Fields of other field managers are never taken unless App.TakeFields says
 //     so; a [ConflictError] names manager and field. Replicas that the manifest
