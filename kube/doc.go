@@ -67,6 +67,9 @@
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
 //
+// The App's pods are those of its own workloads. Pods of another one are no version
+// of it, even if its selector matches their labels, too.
+//
 // With strategy.Canary, App.Router splits the traffic by weight: an [HTTPRoute], of
 // which only the backends of the App are touched, or an [Ingress] with the canary
 // annotations of ingress-nginx. While it does, the Services NAME-canary and
