@@ -1,84 +1,89 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// address is one address behind a Service, over the EndpointSlices in which it stands.
-type address struct {
-	ready bool
-	ports map[string]bool // those of the Service by which it is reached, by name
-}
-
-// note takes over what one slice says.
-func (a *address) note(ready bool, slice *unstructured.Unstructured) {
-	a.ready = a.ready || ready
-	for _, p := range items(slice.Object, "ports") {
-		if a.ports == nil {
-			a.ports = map[string]bool{}
+// portsHold refuses a targetPort that would lead to pods which do not declare it:
+// the Service changes before the pods behind it do, and on the way back as well.
+func (t *target) portsHold(ctx context.Context) error {
+	snap, _, err := t.s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	next := podSpecs(t.r.workload)
+	var errs []error
+	for _, f := range t.r.fronts {
+		svc := find(snap[t.s.services], f.Object.Name)
+		i := slices.IndexFunc(t.r.before, func(u *unstructured.Unstructured) bool { return objectOf(u) == f.Object })
+		if svc == nil || i < 0 || t.h.leads(f.Object) && t.h.Switch.Backend != f.Object.Name {
+			continue // each version has a Service with ports of its own
 		}
-		a.ports[str(p, "name")] = a.ports[str(p, "name")] || ready
-	}
-}
-
-// reached reports whether connections to a Service come to the address: a pod without
-// the container port that targetPort names is ready in a slice without that port.
-// Of all ports with every, of one without it, as a version has them that is older
-// than a port of the Service.
-func (a *address) reached(svc *unstructured.Unstructured, every bool) bool {
-	ports := items(svc.Object, "spec", "ports")
-	n := 0
-	for _, p := range ports {
-		if a.ports[str(p, "name")] {
-			n++
-		}
-	}
-	return a.ready && (n == len(ports) || n > 0 && !every)
-}
-
-// portTrouble finds pods of the released version that lack a container port to which
-// one of the manifests' Services leads. A template alone does not tell, since
-// containers may be injected; a pod does, before it gets any traffic.
-func (v *view) portTrouble(id string) (trouble, bool) {
-	if id != v.r.version {
-		return trouble{}, false
-	}
-	for _, svc := range v.r.before {
-		front := slices.ContainsFunc(v.r.allFronts(), func(f front) bool { return f.Object == objectOf(svc) })
-		for _, port := range items(svc.Object, "spec", "ports") {
-			for _, p := range v.pods[id] {
-				if !front || p.GetDeletionTimestamp() != nil || hasPort(p, port) {
-					continue
-				}
-				return trouble{class: "port", reason: "NoSuchPort", object: objectOf(p).String(), pod: p.GetName(), message: fmt.Sprintf(
-					"no container has a port named %q, to which port %d of %s leads", str(port, "targetPort"), integer(port, "port"), objectOf(svc))}, true
+		var now []map[string]any // the specifications of the pods behind it
+		for _, p := range snap[t.s.pods] {
+			if runs(p) && subset(stringMap(svc.Object, "spec", "selector"), p.GetLabels()) {
+				now = append(now, asTree(p.Object["spec"]))
 			}
 		}
-	}
-	return trouble{}, false
-}
-
-// hasPort reports whether a pod has what a port of a Service leads to. A number needs
-// no declaration, and names are looked for as in FindPort of k8s.io/kubernetes/pkg/api/v1/pod.
-func hasPort(pod *unstructured.Unstructured, port map[string]any) bool {
-	name := str(port, "targetPort")
-	if name == "" {
-		return true
-	}
-	for _, list := range []string{"containers", "initContainers"} {
-		for _, c := range items(pod.Object, "spec", list) {
-			if list == "initContainers" && str(c, "restartPolicy") != "Always" {
+		var fields []string
+		for _, port := range items(t.r.before[i].Object, "spec", "ports") {
+			was, to := targetOf(portLike(svc, port)), targetOf(port)
+			if was == nil || was == to || len(now) == 0 {
 				continue
 			}
-			for _, p := range items(c, "ports") {
-				if str(p, "name") == name && orText(str(p, "protocol"), "TCP") == orText(str(port, "protocol"), "TCP") {
-					return true
-				}
+			if !declared(now, to) || declared(now, was) && !declared(next, was) {
+				fields = append(fields, fmt.Sprintf("spec.ports[port=%d].targetPort from %v to %v", integer(port, "port"), was, to))
 			}
 		}
+		if len(fields) > 0 {
+			errs = append(errs, &ImmutableError{f.Object, fields, "it leads to pods that do not declare that port: " +
+				"give the container's port a name and release that, then use the name as targetPort; the number behind it may be another in each version"})
+		}
 	}
-	return false
+	return errors.Join(errs...)
+}
+
+// portLike is the port of a Service that clients know as port; nil if it has none.
+func portLike(svc *unstructured.Unstructured, port map[string]any) map[string]any {
+	for _, p := range items(svc.Object, "spec", "ports") {
+		if integer(p, "port") == integer(port, "port") && orText(str(p, "protocol"), "TCP") == orText(str(port, "protocol"), "TCP") {
+			return p
+		}
+	}
+	return nil
+}
+
+// targetOf is the number or the name of the port of the pods; nil if port is.
+func targetOf(port map[string]any) any {
+	if name := str(port, "targetPort"); name != "" {
+		return name
+	}
+	if n := integer(port, "targetPort"); n != 0 {
+		return n
+	}
+	if n := integer(port, "port"); n != 0 {
+		return n
+	}
+	return nil
+}
+
+// declared reports whether every one of the pods has a container's port of that
+// number or name.
+func declared(pods []map[string]any, target any) bool {
+	for _, spec := range pods {
+		has := slices.ContainsFunc(slices.Concat(items(spec, "containers"), items(spec, "initContainers")), func(c map[string]any) bool {
+			return slices.ContainsFunc(items(c, "ports"), func(p map[string]any) bool {
+				return str(p, "name") == target || integer(p, "containerPort") == target
+			})
+		})
+		if !has {
+			return false
+		}
+	}
+	return true
 }
