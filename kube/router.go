@@ -28,6 +28,16 @@ type Router interface {
 	entry(a App) Object
 }
 
+// checkRouter refuses a Router that is none of this package's values: a pointer to one
+// would be taken for another kind.
+func (a App) checkRouter() error {
+	switch a.Router.(type) {
+	case nil, HTTPRoute, Ingress, IngressSwitch:
+		return nil
+	}
+	return fmt.Errorf("Router: %w: it is a %T; give an HTTPRoute, an Ingress or an IngressSwitch as a value", ErrInvalid, a.Router)
+}
+
 // splitter is a Router that splits.
 type splitter interface {
 	Router

@@ -58,6 +58,9 @@ func (a App) checkKind(ctx context.Context, held claim, now Object) error {
 // checkWorkload refuses what only the strategy may say.
 func checkWorkload(u *unstructured.Unstructured) error {
 	if u.GetKind() == "Deployment" {
+		if boolean(u.Object, "spec", "paused") {
+			return fmt.Errorf("%w: spec.paused: no pods would come; leave it out, the strategy pauses where it must (PauseAt of strategy.Rolling)", ErrInvalid)
+		}
 		return nil
 	}
 	switch kind := str(u.Object, "spec", "updateStrategy", "type"); kind {
