@@ -105,7 +105,9 @@
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
 //     ([DriftError]), objects that it made are deleted. Namespaces, definitions
-//     and volumes are never deleted. A baseline that cannot be restored is a
+//     and volumes are never deleted. Traffic goes back first if the old pods are
+//     there; an object that cannot be taken back keeps neither the traffic nor
+//     another object where it is. What is not as it was at the end is named in a
 //     [RollbackError].
 //  5. Readiness counts only at the generation of our own write; see
 //     [ReadinessOf] for the rule of each kind.
@@ -160,7 +162,8 @@
 // [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
-// errors, 429 and 5xx are tried again, here first and then by the engine.
+// errors, 429 and 5xx are tried again, here first and then by the engine, of the
+// objects beside the workload until App.Timeout is over.
 //
 // # Cancellation
 //

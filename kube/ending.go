@@ -135,6 +135,7 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if held.Release != h.Key || held.Ended {
 		return nil // it has ended, and perhaps others have come since
 	}
+	h.Before, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
 	return a.turnBack(c, &h, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
 }
 
@@ -169,7 +170,7 @@ func (a App) undo(c *stage.Ctx, h *Handle, lost bool) error {
 	if held.Release != h.Key {
 		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
 	}
-	h.TakenBack = false
+	h.untaken()
 	return a.turnBack(c, h, lost, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
 }
 
@@ -204,7 +205,7 @@ func (rel *release) back(c *stage.Ctx, signal strategy.Signal) (err error) {
 	}
 	for h.Phase != Done {
 		ctx, cancel := context.WithTimeout(c, 10*time.Second)
-		st, err := rel.restore(ctx)
+		st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.restore(ctx) })
 		cancel()
 		if c.Err() != nil {
 			return context.Cause(c)
@@ -212,6 +213,13 @@ func (rel *release) back(c *stage.Ctx, signal strategy.Signal) (err error) {
 		if err != nil {
 			if errors.Is(err, ErrStale) {
 				return stage.Permanent(err)
+			}
+			if rel.late() {
+				st, err = rel.giveUp(c, err)
+			}
+			if err == nil {
+				c.Progress("%s", st.Detail())
+				continue
 			}
 			c.Progress("going back: %v", err)
 			pause(c, time.Second)
