@@ -67,6 +67,12 @@
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
 //
+// The Services of an App lead to its pods only: one that leads to pods of others,
+// too, is a [SharedError]. With Rolling, where old and new pods are behind a Service
+// at once, its selector cannot be changed. A changed targetPort must be one that the
+// pods of both versions declare; better give the container's port a name and use
+// that, which means another number in each version.
+//
 // With strategy.Canary, App.Router splits the traffic by weight: an [HTTPRoute], of
 // which only the backends of the App are touched, or an [Ingress] with the canary
 // annotations of ingress-nginx. While it does, the Services NAME-canary and
@@ -158,7 +164,7 @@
 // # Errors
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
-// [ConflictError], [ImmutableError], [PermissionError], [RolloutError],
+// [ConflictError], [ImmutableError], [SharedError], [PermissionError], [RolloutError],
 // [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network

@@ -81,8 +81,12 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if h.Switch != nil {
 		session.watchRoutes(a, &h)
 	}
-	seen, err := (&target{app: a, s: session, r: r, h: &h}).Observe(c)
+	t := &target{app: a, s: session, r: r, h: &h}
+	seen, err := t.Observe(c)
 	if err != nil {
+		return Handle{}, err
+	}
+	if err := errors.Join(t.unshared(c), t.portsHold(c)); err != nil {
 		return Handle{}, err
 	}
 	h.Journal = h.Journal.Based(seen, h.Native, time.Now())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -149,12 +150,31 @@ func (a App) surveyFront(h *Handle, f front, live *unstructured.Unstructured, sw
 	front := Front{Object: f.Object, Existed: live != nil}
 	if live != nil {
 		front.Selector = stringMap(live.Object, "spec", "selector")
+		if err := a.reselected(h, f, front.Selector); err != nil {
+			return err
+		}
 		if err := a.foreign(f.Object, live, "selector"); err != nil && !switched {
 			return err
 		}
 	}
 	h.Fronts = append(h.Fronts, front)
 	return nil
+}
+
+// reselected refuses a rolling update with another selector: while pods are
+// replaced, neither the old one nor the new one need lead to all that are ready.
+func (a App) reselected(h *Handle, f front, live map[string]string) error {
+	if !h.Native || len(live) == 0 {
+		return nil
+	}
+	live = maps.Clone(live)
+	delete(live, LabelVersion)
+	delete(live, labelHash)
+	if len(live) == 0 || maps.Equal(live, f.Selector) {
+		return nil
+	}
+	return &ImmutableError{f.Object, []string{"spec.selector"}, "old pods and new ones are behind it at once with strategy.Rolling: keep the selector; or use strategy.RedBlack; " +
+		"or, once all pods have the labels, apply the selector yourself as field manager " + a.owner() + trafficSuffix}
 }
 
 // foreign refuses to move what another field manager holds.

@@ -1,0 +1,94 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// A SharedError says that a Service of the App leads to pods of others, too.
+// They would lose it when it is led to one version, and a Service that keeps
+// addresses of others never leads to a version alone. It wraps ErrInvalid.
+type SharedError struct {
+	Service Object
+	Others  []Object // the workloads to which it leads, or pods; at most ten
+}
+
+func (e *SharedError) Error() string {
+	names := make([]string, len(e.Others))
+	for i, o := range e.Others {
+		names[i] = o.String()
+	}
+	return fmt.Sprintf("%s: %v: it leads to the App's pods and to %s; give it a selector that only the App's pods match, or take it out of the App's manifests",
+		e.Service, ErrInvalid, strings.Join(names, ", "))
+}
+
+// Unwrap returns ErrInvalid.
+func (e *SharedError) Unwrap() error { return ErrInvalid }
+
+// unshared refuses fronts that lead to pods of other workloads, too: of the
+// manifests, or such as run now. Pods of a Job serve nobody.
+func (t *target) unshared(ctx context.Context) error {
+	snap, _, err := t.s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, f := range t.r.allFronts() {
+		var others []Object
+		note := func(o Object) {
+			if !holds(others, o) {
+				others = append(others, o)
+			}
+		}
+		for _, u := range slices.Concat(t.r.before, t.r.after) {
+			if u.GetKind() != "Job" && u.GetNamespace() == f.Object.Namespace && subset(f.Selector, templateLabels(u)) {
+				note(objectOf(u))
+			}
+		}
+		selector := f.Selector
+		if svc := find(snap[t.s.services], f.Object.Name); svc != nil {
+			selector = stringMap(svc.Object, "spec", "selector") // nobody loses what it does not lead to now
+		}
+		var known []map[string]string
+		for _, d := range snap[t.s.workloads] {
+			own := d.GetName() == t.app.Name || d.GetLabels()[LabelApp] == t.app.Name
+			if !own && (desired(d) == 0 || !subset(selector, templateLabels(d))) {
+				continue
+			}
+			known = append(known, stringMap(d.Object, "spec", "selector", "matchLabels"))
+			if !own {
+				note(objectOf(d))
+			}
+		}
+		for _, p := range snap[t.s.pods] {
+			of := func(sel map[string]string) bool { return subset(sel, p.GetLabels()) }
+			if runs(p) && subset(selector, p.GetLabels()) && !slices.ContainsFunc(known, of) && !ownedByJob(p) {
+				note(objectOf(p))
+			}
+		}
+		if len(others) > 0 {
+			errs = append(errs, &SharedError{Service: f.Object, Others: others[:min(len(others), 10)]})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func templateLabels(u *unstructured.Unstructured) map[string]string {
+	return stringMap(u.Object, "spec", "template", "metadata", "labels")
+}
+
+// runs reports whether a pod is neither through nor about to go.
+func runs(p *unstructured.Unstructured) bool {
+	phase := str(p.Object, "status", "phase")
+	return p.GetDeletionTimestamp() == nil && phase != "Failed" && phase != "Succeeded"
+}
+
+func ownedByJob(p *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(p.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.Kind == "Job" })
+}
