@@ -82,17 +82,6 @@ func TestTrafficGoesBackWhateverCannotBeTakenBack(t *testing.T) {
 	}
 }
 
-// unready makes the pods of an image fail their readiness probe.
-func (w *world) unready(image string) {
-	for name, p := range w.pods() {
-		if w.name(p) == image {
-			_, err := w.typed().CoreV1().Pods("shop").Patch(context.Background(), name, types.MergePatchType,
-				[]byte(`{"metadata":{"annotations":{"testcluster/unready":"true"}}}`), metav1.PatchOptions{})
-			require.NoError(w.t, err)
-		}
-	}
-}
-
 func TestShareOfACanaryGoesBackWhateverCannotBeTakenBack(t *testing.T) {
 	canaryWorld(t, kube.HTTPRoute{Name: "shop"}, func(w *world) {
 		w.app.Manifests = kube.YAML("shop.yaml", []byte(shopYAML+routeYAML+flagsYAML))
