@@ -67,6 +67,9 @@
 // and the Services' selectors name the version. A Deployment that was there
 // before is adopted: the Services are first pinned to the pods it has.
 //
+// The App's pods are those of its own workloads. Pods of another one are no version
+// of it, even if its selector matches their labels, too.
+//
 // The Services of an App lead to its pods only: one that leads to pods of others,
 // too, is a [SharedError]. With Rolling, where old and new pods are behind a Service
 // at once, its selector cannot be changed. A changed targetPort must be one that the
@@ -105,9 +108,10 @@
 //  2. Every write and its inverse are in the [Handle], which is persisted before
 //     the write. A process that dies is followed by one that looks first: each
 //     rollout happens once, at whatever request or reply the first one died.
-//  3. Traffic moves to a version only when its pods are ready, and is seen in
-//     every EndpointSlice of every Service and address family, for the
-//     strategy's settle time, before anything is scaled down.
+//  3. Traffic moves to a version only when its pods are ready and have the ports
+//     that the Services name, and is seen in every EndpointSlice of every Service
+//     and address family, with every port of the Service, for the strategy's
+//     settle time, before anything is scaled down.
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
 //     ([DriftError]), objects that it made are deleted. Namespaces, definitions
@@ -118,8 +122,8 @@
 //  5. Readiness counts only at the generation of our own write; see
 //     [ReadinessOf] for the rule of each kind.
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
-//     and admission refusals, missing configuration and exceeded deadlines end
-//     a rollout within seconds ([Patience]) as a [RolloutError] with object,
+//     and admission refusals, missing configuration, missing ports and exceeded
+//     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
 //     pod, container, reason, events and the end of the log.
 //  7. Fields of other field managers are never taken unless App.TakeFields says
 //     so; a [ConflictError] names manager and field. Replicas that the manifest

@@ -1,10 +1,13 @@
 package kube_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
@@ -64,6 +67,73 @@ func TestBrokenFirstVersionLeavesNothing(t *testing.T) {
 				_, err = w.release("run-2/prod/1", "v1", s)
 				require.NoError(t, err)
 				require.Equal(t, map[string]int{"v1": 3}, w.serving())
+			})
+		})
+	}
+}
+
+// The new version names its port otherwise than the Service does: its pods would be
+// ready, and nobody could reach them.
+func TestVersionWithoutTheServicesPort(t *testing.T) {
+	yaml := strings.NewReplacer("{containerPort: 8080}", "{name: http, containerPort: 8080}", "targetPort: 8080", "targetPort: http").Replace(shopYAML)
+	for sname, s := range switching {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, yaml, func(w *world) {
+				w.as(sname)
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				before := w.picture()
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(yaml, "{name: http, ", "{name: web, ", 1)))
+				e := w.engine("run-2/prod/1", "v2", s)
+				e.crash = func(string) bool {
+					require.GreaterOrEqual(t, w.reached()["v1"], 3)
+					return false
+				}
+				start := time.Now()
+				_, err = e.run()
+				var failed *kube.RolloutError
+				require.ErrorAs(t, err, &failed)
+				require.Equal(t, "NoSuchPort", failed.Trouble.Reason)
+				require.ErrorContains(t, err, `no container has a port named "http", to which port 80 of Service shop/shop`)
+				require.True(t, failed.Restored, "%v", err)
+				require.Less(t, time.Since(start), 45*time.Second)
+				require.Equal(t, before, w.picture())
+				require.Equal(t, map[string]int{"v1": 3}, w.reached())
+			})
+		})
+	}
+}
+
+// reached counts the ready addresses that the Service's port leads to, by image.
+func (w *world) reached() map[string]int {
+	pods, out := w.pods(), map[string]int{}
+	list, err := w.typed().DiscoveryV1().EndpointSlices("shop").List(context.Background(), metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=" + w.front()})
+	require.NoError(w.t, err)
+	for _, s := range list.Items {
+		for _, e := range s.Endpoints {
+			if len(s.Ports) > 0 && *e.Conditions.Ready && pods[e.TargetRef.Name] != nil {
+				out[w.name(pods[e.TargetRef.Name])]++
+			}
+		}
+	}
+	return out
+}
+
+// A port that the release adds to both the version and the Service is none of the
+// old one's.
+func TestPortThatTheReleaseAdds(t *testing.T) {
+	yaml := strings.NewReplacer("{containerPort: 8080}", "{containerPort: 8080}, {name: metrics, containerPort: 9090}",
+		"{port: 80, targetPort: 8080}", "{name: http, port: 80, targetPort: 8080}, {name: metrics, port: 90, targetPort: metrics}").Replace(shopYAML)
+	for sname, s := range switching {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				w.as(sname)
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(yaml))
+				_, err = w.release("run-2/prod/1", "v2", s)
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v2": 3}, w.reached())
 			})
 		})
 	}

@@ -47,6 +47,9 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 
 // trouble looks at the pods first, which say more, and then at the workload.
 func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
+	if t, bad := v.portTrouble(id); bad && seen.Desired > 0 {
+		return t, true
+	}
 	if seen.Desired == 0 || seen.Ready >= seen.Desired && seen.Synced {
 		return trouble{}, false
 	}

@@ -99,8 +99,10 @@ type podIdentity struct{ version, uid string }
 func (v *view) group(ctx context.Context, workloads, pods []*unstructured.Unstructured) error {
 	v.workloads, v.pods, v.podVersion = map[string][]*unstructured.Unstructured{}, map[string][]*unstructured.Unstructured{}, map[string]podIdentity{}
 	var selectors []map[string]string
+	all := owners{v.s.kind, map[string]bool{}}
 	for _, d := range workloads {
-		if d.GetName() != v.app.Name && d.GetLabels()[LabelApp] != v.app.Name {
+		ours := d.GetName() == v.app.Name || d.GetLabels()[LabelApp] == v.app.Name
+		if all.ours[d.GetName()] = ours; !ours {
 			continue
 		}
 		id := str(d.Object, "spec", "template", "metadata", "labels", LabelVersion)
@@ -122,7 +124,7 @@ func (v *view) group(ctx context.Context, workloads, pods []*unstructured.Unstru
 	}
 	for _, p := range pods {
 		for _, sel := range selectors {
-			if id := podVersion(p); id != "" && subset(sel, p.GetLabels()) {
+			if id := podVersion(p); id != "" && subset(sel, p.GetLabels()) && !all.others(p) {
 				v.add(id)
 				v.pods[id] = append(v.pods[id], p)
 				v.podVersion[p.GetName()] = podIdentity{id, string(p.GetUID())}

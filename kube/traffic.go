@@ -116,12 +116,12 @@ func (v *view) written(svc *unstructured.Unstructured) []strategy.Share {
 type reach map[string]*strategy.Endpoints
 
 // reach reads every EndpointSlice of a Service. A pod that stands in several
-// slices of a family, as with several port sets, counts once. Terminating
-// addresses get no new connections while others are ready (KEP-1669), so they
-// count only if none is.
+// slices of a family, as with several port sets, counts once, and as ready only if
+// the Service's ports lead to it. Terminating addresses get no new connections
+// while others are ready (KEP-1669), so they count only if none is.
 func (v *view) reach(svc *unstructured.Unstructured) []reach {
 	families, _, _ := unstructured.NestedStringSlice(svc.Object, "spec", "ipFamilies")
-	byFamily := map[string]map[string]bool{}        // family → pod or address → ready
+	byFamily := map[string]map[string]*address{}    // family → pod or address
 	terminating := map[string]map[string]struct{}{} // the same for those on their way out
 	for _, s := range v.slices {
 		if s.GetLabels()["kubernetes.io/service-name"] != svc.GetName() {
@@ -138,7 +138,10 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 			case boolean(e, "conditions", "terminating"):
 				put(terminating, family, name, struct{}{})
 			default:
-				put(byFamily, family, name, byFamily[family][name] || isReady || !told)
+				if byFamily[family][name] == nil {
+					put(byFamily, family, name, &address{})
+				}
+				byFamily[family][name].note(isReady || !told, s)
 			}
 		}
 		if !slices.Contains(families, family) {
@@ -148,8 +151,9 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 	out := make([]reach, 0, len(families))
 	for _, f := range families {
 		g := reach{}
-		for name, ok := range byFamily[f] {
-			g.add(v.podVersion[name].version, ok)
+		for name, a := range byFamily[f] {
+			id := v.podVersion[name].version
+			g.add(id, a.reached(svc, id == v.r.version))
 		}
 		if len(byFamily[f]) == 0 {
 			for name := range terminating[f] {

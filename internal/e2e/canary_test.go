@@ -152,6 +152,7 @@ func TestCanary(t *testing.T) {
 		{"pods", nil, pods},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			b := newCanaryBench(t, c.router)
 			b.release("v1", strategy.RedBlack{KeepOld: strategy.Immediately, Settle: time.Second})
 			o := load.Options{URL: b.url, Method: http.MethodPost, Rate: 200}

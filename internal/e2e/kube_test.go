@@ -116,6 +116,7 @@ func TestBrokenIsReported(t *testing.T) {
 		{"crash", `testcluster/crash: "true"`, "", "CrashLoopBackOff", "restarts"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			b := newBench(t)
 			d := b.direct(b.namespace, "web", b.connect())
 			require.NoError(t, d.release(t.Context(), "one", "v1", quick))

@@ -77,7 +77,11 @@ func TestSelectorFlipLosesNoRequest(t *testing.T) {
 			url := b.service("blue")
 			b.warm(url)
 			// POST, so that no request is repeated silently.
-			l := b.drive(load.Options{URL: url, Method: http.MethodPost, KeepAlive: keepAlive, Rate: 300}, "v1")
+			o := load.Options{URL: url, Method: http.MethodPost, KeepAlive: keepAlive, Rate: 300}
+			if keepAlive {
+				o.Workers = 1 // one connection: of several, a client may leave the old ones idle
+			}
+			l := b.drive(o, "v1")
 			fresh := b.drive(load.Options{URL: url, Method: http.MethodPost, Rate: 50, Workers: 4}, "v1")
 			b.selectTrack("green")
 			require.NoError(t, fresh.Until(t.Context(), func(r load.Report) bool { return r.ByVersion["v2"] > 0 }))

@@ -26,18 +26,22 @@ type Case struct {
 
 // Conformance checks that a cluster behaves as clients may rely on: a
 // Cluster, or a genuine control plane with a kubelet that understands the
-// image tags of Behavior. Each case works in a namespace of its own, waits
-// with a bound, and assumes nothing about timing.
+// image tags of Behavior. Each case works in a namespace of its own, beside
+// others (as many as the flag -parallel of go test allows), waits with a bound,
+// and assumes nothing about timing. It returns when all have ended.
 func Conformance(t *testing.T, cfg *rest.Config, opts ConformanceOptions) {
 	t.Helper()
-	for _, c := range ConformanceCases() {
-		t.Run(c.Name, func(t *testing.T) {
-			if slices.Contains(opts.Skip, c.Name) {
-				t.Skip("skipped by the caller")
-			}
-			c.Run(t, cfg, opts)
-		})
-	}
+	t.Run("case", func(t *testing.T) {
+		for _, c := range ConformanceCases() {
+			t.Run(c.Name, func(t *testing.T) {
+				if slices.Contains(opts.Skip, c.Name) {
+					t.Skip("skipped by the caller")
+				}
+				t.Parallel()
+				c.Run(t, cfg, opts)
+			})
+		}
+	})
 }
 
 // ConformanceCases lists the cases of Conformance, for callers that run each

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gennaker/gennaker/internal/e2e/kubelet"
 	"github.com/gennaker/gennaker/internal/e2e/netns"
@@ -46,6 +47,9 @@ type Cluster struct {
 // Start starts a cluster. The context bounds the start only.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
 	if !netns.Inside() {
 		return nil, errors.New("cluster: not in the namespaces of package netns; call netns.Main first")
 	}
@@ -64,14 +68,24 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Attach uses the cluster of a kubeconfig file. Stop leaves it as it is.
+// Attach uses the cluster of a kubeconfig file, whose API server must answer within
+// ten seconds. Stop leaves it as it is.
 func Attach(kubeconfig string) (*Cluster, error) {
 	path, err := filepath.Abs(kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("cluster: kubeconfig: %w", err)
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: kubeconfig %s: %w", path, err)
+	}
+	config.Timeout = 10 * time.Second
+	client, err := kubernetes.NewForConfig(config)
+	if err == nil {
+		_, err = client.ServerVersion()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cluster: kubeconfig %s: its API server: %w", path, err)
 	}
 	return &Cluster{attached: path}, nil
 }

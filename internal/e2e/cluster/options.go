@@ -14,7 +14,7 @@ import (
 type Options struct {
 	// Programs are the components to run, see [FindPrograms].
 	Programs Programs
-	// Nodes is the number of nodes. Default 1, at most 200.
+	// Nodes is the number of nodes. Default 1, at most [MaxNodes].
 	Nodes int
 	// DataPlane installs the Gateway API and starts package dataplane: an IngressClass
 	// and a GatewayClass "e2e", the former the default of the cluster.
@@ -43,6 +43,16 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+func (o Options) validate() error {
+	if o.Nodes < 1 || o.Nodes > MaxNodes {
+		return fmt.Errorf("%d nodes: want 1 to %d; Cluster.FakeNodes has more", o.Nodes, MaxNodes)
+	}
+	return nil
+}
+
+// MaxNodes is how many nodes have an address.
+const MaxNodes = 200
 
 // Program is how to run one component.
 type Program struct {

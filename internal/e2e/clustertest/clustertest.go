@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -37,6 +38,11 @@ var shared struct {
 // Programs is filled in when it is empty.
 func Main(m *testing.M, o cluster.Options) {
 	shared.options = o
+	flag.Parse()
+	if err := checkHold(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", holdEnv, err)
+		os.Exit(1)
+	}
 	os.Exit(netns.Main(func() int { return run(m) }, netns.Options{
 		Host: given() != "",
 		Prepare: func(ctx context.Context) ([]string, error) {
@@ -89,7 +95,9 @@ func evidence(t testing.TB) {
 		t.Log("the cluster is broken:", err)
 		return
 	}
-	t.Logf("the logs of the cluster end so:\n%s", shared.cluster.Logs(20))
+	if shared.cluster.Own() {
+		t.Logf("the logs of the cluster end so:\n%s", shared.cluster.Logs(20))
+	}
 }
 
 func start() (*cluster.Cluster, error) {
@@ -121,6 +129,9 @@ func Own(t testing.TB) *cluster.Cluster {
 // RequireNamespaces skips the test when it doesn't run in namespaces of its own.
 func RequireNamespaces(t testing.TB) {
 	t.Helper()
+	if given() != "" {
+		Skip(t, "with GENNAKER_E2E_KUBECONFIG there are no namespaces")
+	}
 	if reason := netns.Lacks(); reason != "" {
 		Skip(t, reason)
 	}
@@ -207,17 +218,34 @@ func Eventually(t testing.TB, timeout time.Duration, check func(context.Context)
 	}
 }
 
+// checkHold refuses a hold that would not be: one that makes no sense, or that go
+// test would end.
+func checkHold() error {
+	text := os.Getenv(holdEnv)
+	if text == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%w; want such as 10m", err)
+	}
+	limit, _ := time.ParseDuration(flag.Lookup("test.timeout").Value.String())
+	switch {
+	case d <= 0:
+		return fmt.Errorf("%s: want more than nothing, such as 10m", text)
+	case limit > 0 && d >= limit:
+		return fmt.Errorf("%s: go test ends the tests and the hold after %s; give -timeout, too, as in -timeout %s", text, limit, d+limit)
+	}
+	return nil
+}
+
 // hold keeps the cluster for GENNAKER_E2E_HOLD, or until an interrupt.
 func hold(c *cluster.Cluster) {
 	text := os.Getenv(holdEnv)
 	if text == "" || !c.Own() {
 		return
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, holdEnv+":", err)
-		return
-	}
+	d, _ := time.ParseDuration(text) // checked at the start
 	fmt.Fprintf(os.Stderr, "The cluster is held for %s. Look at it from another terminal with\n  %s kubectl --kubeconfig %s get pods --all-namespaces\nEnd it with: kill -INT %s\n",
 		d, netns.Enter(), c.Kubeconfig(cluster.Admin), netns.PID())
 	interrupt := make(chan os.Signal, 1)

@@ -12,7 +12,7 @@ import (
 
 // Environment variables that connect the parent and its child.
 const (
-	insideEnv = "GENNAKER_E2E_INSIDE" // set in the child
+	insideEnv = "GENNAKER_E2E_INSIDE" // set in the child: enter, and inside once it has
 	lacksEnv  = "GENNAKER_E2E_LACKS"  // why there are no namespaces
 	pidEnv    = "GENNAKER_E2E_PID"    // set in the child: its process id outside
 	strictEnv = "GENNAKER_E2E_STRICT" // set by the user: nothing may be skipped
@@ -29,17 +29,29 @@ type Options struct {
 	Host bool
 }
 
+// The values of insideEnv.
+const (
+	toEnter = "enter"
+	entered = "inside"
+)
+
 // Main runs body in new namespaces and returns its exit code; call it from
-// TestMain with (*testing.M).Run. When the machine doesn't allow the namespaces
+// TestMain with (*testing.M).Run. A program that is started inside, as from the
+// shell of a test cluster, is refused unless it has Options.Host. When the machine doesn't allow the namespaces
 // the body runs without, and [Lacks] tells it why; with GENNAKER_E2E_STRICT=1 Main
 // returns 1 instead.
 func Main(body func() int, o Options) int {
-	if os.Getenv(insideEnv) != "" {
+	switch where := os.Getenv(insideEnv); {
+	case where == toEnter:
+		os.Setenv(insideEnv, entered)
 		if err := enter(); err != nil {
 			fmt.Fprintln(os.Stderr, "netns: inside the namespaces:", err)
 			return 1
 		}
 		return body()
+	case where != "" && !o.Host:
+		fmt.Fprintln(os.Stderr, "netns: this is the inside of a test cluster already; leave its shell first")
+		return 1
 	}
 	if !o.Host {
 		if reason := missing(); reason != "" {
@@ -103,7 +115,7 @@ func again() int {
 	defer runtime.UnlockOSThread()
 	cmd := child(os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.Env = append(os.Environ(), insideEnv+"="+toEnter)
 	err := cmd.Run()
 	if err == nil {
 		return 0

@@ -25,7 +25,7 @@ func missing() string {
 		}
 	}
 	cmd := child()
-	cmd.Env = append(os.Environ(), insideEnv+"=1", probeEnv+"=1")
+	cmd.Env = append(os.Environ(), insideEnv+"="+toEnter, probeEnv+"=1")
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return ""

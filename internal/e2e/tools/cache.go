@@ -24,8 +24,11 @@ func Dir() (string, error) {
 		}
 		dir = filepath.Join(base, "gennaker-e2e")
 	}
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("tools: GENNAKER_E2E_CACHE=%s: want an absolute path", dir)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("tools: cache folder: %w", err)
+		return "", fmt.Errorf("tools: cache folder: %w; set GENNAKER_E2E_CACHE to one that can be written", err)
 	}
 	return dir, nil
 }
@@ -55,7 +58,7 @@ func cached(ctx context.Context, p program) (string, error) {
 		return path, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("tools: %w", err)
+		return "", fmt.Errorf("tools: %w; set GENNAKER_E2E_CACHE to a folder that can be written", err)
 	}
 	unlock, err := lock(filepath.Join(dir, "lock"))
 	if err != nil {
