@@ -129,7 +129,10 @@ func (a App) unused(ctx context.Context, r *rendered, live *unstructured.Unstruc
 
 // pruneObjects deletes what the release prunes, the last first.
 func (a App) pruneObjects(ctx context.Context, h *Handle) error {
-	for _, w := range slices.Backward(h.Pruned) {
+	for i, w := range slices.Backward(h.Pruned) {
+		if w.Made {
+			continue
+		}
 		if w.Backup != "" {
 			if err := a.backUpWhole(ctx, h, w); err != nil {
 				return err
@@ -138,6 +141,7 @@ func (a App) pruneObjects(ctx context.Context, h *Handle) error {
 		if err := a.Cluster.remove(ctx, w.Object, w.UID); err != nil {
 			return err
 		}
+		h.Pruned[i].Made = true
 	}
 	return nil
 }
