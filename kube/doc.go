@@ -135,17 +135,17 @@
 //     most twenty requests, three more with an IngressSwitch; releases in one
 //     namespace share four watches, and one for a Router, which end soon after
 //     the last of them.
-//  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans]) and restored
-//     or finished ([Cluster.Recover]) with nothing but a connection to the
-//     cluster; a process that still works on it stops with [ErrStale].
+//  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans])
+//     and restored or finished ([Cluster.Recover]) with nothing but a connection
+//     to the cluster; a process that still works on it stops with [ErrStale].
 //  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects
 //
 // The ConfigMap gennaker-NAME holds the claim: which release has the App, or is
-// being undone, in which fencing epoch, and its handle. Labels and annotations with [Prefix] on
-// Deployments, pods and Services say version, release, step and epoch. A
-// process of an older epoch, or of another release, gets [ErrStale] or
+// being undone, in which fencing epoch, and its handle. Labels and annotations
+// with [Prefix] on Deployments, pods and Services say version, release, step and
+// epoch. A process of an older epoch, or of another release, gets [ErrStale] or
 // [ErrBusy]. Field managers are App.Owner, and the same with "-scale" and
 // "-traffic" for what changes on its own.
 //
