@@ -51,6 +51,9 @@ func TestSplitPods(t *testing.T) {
 		{10, 100, 1, 10, 0},
 		{10, 20, 0, 2, 8},
 		{4, 25, 1, 1, 3},
+		{2, 75, 0, 1, 1}, // where we differ from Argo
+		{5, 90, 0, 4, 1},
+		{10, 95, 0, 9, 1},
 	} {
 		canary, stable := strategy.SplitPods(c[0], c[1], c[2])
 		require.Equal(t, [2]int{c[3], c[4]}, [2]int{canary, stable}, "%d pods, %d%%, surge %d", c[0], c[1], c[2])
