@@ -122,7 +122,9 @@
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
 //     and admission refusals, missing configuration, missing ports and exceeded
 //     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
-//     pod, container, reason, events and the end of the log.
+//     pod, container, reason, events and the end of the log. The strategy's
+//     deadlines count, and a Deployment's progressDeadlineSeconds only where the
+//     manifest sets it.
 //  7. Fields of other field managers are never taken unless App.TakeFields says
 //     so; a [ConflictError] names manager and field. Replicas that the manifest
 //     leaves out, or that an autoscaler owns, are left alone.

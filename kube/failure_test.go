@@ -12,6 +12,7 @@ import (
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 var broken = map[string]struct {
@@ -134,6 +135,36 @@ func TestPortThatTheReleaseAdds(t *testing.T) {
 				_, err = w.release("run-2/prod/1", "v2", s)
 				require.NoError(t, err)
 				require.Equal(t, map[string]int{"v2": 3}, w.reached())
+			})
+		})
+	}
+}
+
+// The default deadline of a Deployment, ten minutes, is not the strategy's.
+func TestStrategysDeadlineCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		s     strategy.Strategy
+		yaml  string
+		fails bool
+	}{
+		"redblack":                 {strategy.RedBlack{ProgressDeadline: time.Hour, Deadline: 2 * time.Hour}, smallYAML, false},
+		"rolling":                  {strategy.Rolling{ProgressDeadline: strategy.Forever, Deadline: 2 * time.Hour}, smallYAML, false},
+		"rolling, for an hour":     {strategy.Rolling{ProgressDeadline: time.Hour, Deadline: 2 * time.Hour}, smallYAML, false},
+		"redblack, the manifest's": {strategy.RedBlack{ProgressDeadline: time.Hour, Deadline: 2 * time.Hour}, strings.Replace(smallYAML, "replicas: 1", "replicas: 1\n  progressDeadlineSeconds: 60", 1), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, c.yaml, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", c.s)
+				require.NoError(t, err)
+				w.images["v2"] = kubetest.Behavior{ReadyDelay: 15 * time.Minute}
+				start := time.Now()
+				_, err = w.release("run-2/prod/1", "v2", c.s)
+				if !c.fails {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorContains(t, err, "ProgressDeadlineExceeded")
+				require.Less(t, time.Since(start), 2*time.Minute)
 			})
 		})
 	}

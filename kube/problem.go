@@ -32,6 +32,9 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 		v.s.since[mark] = first
 	}
 	p := &strategy.Problem{Reason: t.reason, Message: t.text()}
+	if t.waits {
+		return p, nil
+	}
 	due := first.Add(v.app.Patience.of(t.class))
 	if v.now.Before(due) {
 		v.s.remind(due)
@@ -60,6 +63,9 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 	}
 	for _, d := range v.workloads[id] {
 		if t, bad := workloadTrouble(d); bad {
+			// Without a deadline of the manifest's own it is the default of the API server.
+			_, own, _ := unstructured.NestedFieldNoCopy(v.r.workload.Object, "spec", "progressDeadlineSeconds")
+			t.waits = t.class == "deadline" && !own
 			return t, true
 		}
 		if t, bad := createTrouble(d, v.events, writtenAt(d, v.app.owner())); bad && seen.Created < seen.Desired {
