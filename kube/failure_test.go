@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
@@ -167,5 +168,37 @@ func TestStrategysDeadlineCounts(t *testing.T) {
 				require.Less(t, time.Since(start), 2*time.Minute)
 			})
 		})
+	}
+}
+
+// A pod that was evicted long ago stays in phase Failed beside the one that has
+// replaced it.
+func TestOldEvictedPodIsNoTrouble(t *testing.T) {
+	for name, s := range switching {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				w.as(name)
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				w.evict()
+				time.Sleep(24 * time.Hour)
+				require.Equal(t, map[string]int{"v1": 3}, w.serving())
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(shopYAML, "replicas: 3", "replicas: 5", 1)))
+				_, err = w.release("run-2/prod/1", "v1", s)
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v1": 5}, w.serving())
+			})
+		})
+	}
+}
+
+// evict makes the kubelet evict a pod.
+func (w *world) evict() {
+	for _, p := range w.pods() {
+		p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+		p.Status.Conditions = nil
+		_, err := w.typed().CoreV1().Pods("shop").UpdateStatus(context.Background(), p, metav1.UpdateOptions{})
+		require.NoError(w.t, err)
+		return
 	}
 }

@@ -57,7 +57,7 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 		return trouble{}, false
 	}
 	for _, p := range v.pods[id] {
-		if t, bad := podTrouble(p); bad {
+		if t, bad := podTrouble(p); bad && !v.replaced(p) {
 			return t, true
 		}
 	}
@@ -73,6 +73,16 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 		}
 	}
 	return trouble{}, false
+}
+
+// replaced reports whether a pod has failed that is older than the release, as one
+// that was evicted: it stays, though its controller has long made another.
+func (v *view) replaced(pod *unstructured.Unstructured) bool {
+	began := v.h.Journal.Started
+	if began.IsZero() {
+		began = v.now
+	}
+	return str(pod.Object, "status", "phase") == "Failed" && pod.GetCreationTimestamp().Time.Before(began.Truncate(time.Second))
 }
 
 func (t trouble) text() string {
