@@ -156,7 +156,8 @@
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
-// all kinds of workloads, controllerrevisions and pods; without it they stay.
+// all kinds of workloads, controllerrevisions and pods; without it they stay. With
+// App.Prune: list on configmaps.
 // What is missing is a [PermissionError].
 //
 // # Errors
