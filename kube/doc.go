@@ -61,7 +61,8 @@
 // ready: such pods of the version that failed are deleted on the way back, and of
 // the one that ran before on the way forward. A DaemonSet whose pods use ports of
 // their node has no spare pods either. updateStrategy OnDelete and a partition in
-// the manifest are refused, since the strategy sets them.
+// the manifest are refused, since the strategy sets them, and so are the strategy
+// Recreate, since versions are side by side for a while, and replicas of 0.
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
