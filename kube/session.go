@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,7 @@ import (
 type session struct {
 	cluster   *Cluster
 	key       string
+	reader    string // see strategy.Observation.Reader
 	kind      string // of the workload
 	workloads *cache
 	pods      *cache
@@ -61,7 +63,7 @@ func (c *Cluster) session(key string, workload Object) *session {
 	}
 	ns := workload.Namespace
 	s := &session{
-		cluster: c, key: key, calls: 1, kind: workload.Kind,
+		cluster: c, key: key, reader: rand.Text(), calls: 1, kind: workload.Kind,
 		workloads: c.hold(gvr("apps", strings.ToLower(workload.Kind)+"s"), ns, selection{}),
 		pods:      c.hold(gvr("", "pods"), ns, selection{}),
 		services:  c.hold(gvr("", "services"), ns, selection{}),

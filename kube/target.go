@@ -64,7 +64,7 @@ func (t *target) Observe(ctx context.Context) (strategy.Observation, error) {
 	if err := v.group(ctx, snap[t.s.workloads], snap[t.s.pods]); err != nil {
 		return strategy.Observation{}, err
 	}
-	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Traffic: v.traffic(), Preview: v.previewed(), Native: v.native()}
+	o := strategy.Observation{At: at, Cursor: cursor, Stamped: true, Reader: t.s.reader, Traffic: v.traffic(), Preview: v.previewed(), Native: v.native()}
 	for _, id := range v.ids {
 		ver, err := v.version(ctx, id)
 		if err != nil {

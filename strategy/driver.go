@@ -80,12 +80,11 @@ func (d Driver) advance(ctx, long context.Context, j Journal, now time.Time) (Jo
 	if err := seen.valid(); err != nil {
 		return j, Status{}, err
 	}
-	if behind, st, wait := fence(seen, j.clone(), now); wait {
-		return behind, st, nil
-	}
 	before := j
-	j = j.clone()
-	j.Behind = time.Time{}
+	j, st, wait := fence(seen, j.clone(), now)
+	if wait {
+		return j, st, nil
+	}
 	j.late(now)
 	learned := j.observe(seen)
 	if learned {
@@ -134,7 +133,7 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 		return refused(j, a, err, now)
 	}
 	w := j.Writes[a.slot()]
-	w.Done, w.Known = true, w.Action.Stamp.Step
+	w.Done, w.Known, w.Reader = true, w.Action.Stamp.Step, seen.Reader
 	w.Count++
 	j.Writes[a.slot()] = w
 	j.Intent, j.Until = nil, now // it goes on at once; if it does not, nobody was looking, see late

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,22 +12,32 @@ const lagLimit = time.Minute
 
 // fence compares the stamps that are observed with the writes that were
 // acknowledged. An older stamp of ours, or none, means a stale observation, of which
-// nothing may be concluded. The stamp of another rollout that stays means that
-// the target was taken over: then this one lets go of it.
+// nothing may be concluded, unless the reader has been further before: then somebody
+// else has changed or removed what was written. The stamp of another rollout that stays
+// means that the target was taken over: then this one lets go of it. The journal that
+// is returned remembers what has been seen.
 func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 	lag, foreign := "", "" // pods that are gone carry no stamp
+	var behind []string
 	for slot, w := range j.Writes {
-		if w.Known == 0 || !seen.Stamped || w.Action.Op == OpEvict {
+		if w.Known == 0 || w.Known == w.Lost || !seen.Stamped || w.Action.Op == OpEvict {
 			continue
 		}
 		switch stamp := seen.stamp(w.Action); {
 		case stamp.Key != j.Release.Key && stamp.Key != "":
 			lag, foreign = slot, stamp.Key
-		case stamp.Step < w.Known:
-			lag = slot
+		case stamp.Key == j.Release.Key && stamp.Step >= w.Known:
+			w.Reader = seen.Reader
+			j.Writes[slot] = w
+		case seen.Reader == "" || w.Reader != seen.Reader:
+			behind = append(behind, slot)
 		}
 	}
+	if foreign == "" && len(behind) > 0 {
+		lag = slices.Min(behind)
+	}
 	if lag == "" {
+		j.Behind = time.Time{}
 		return j, Status{}, false
 	}
 	j.Behind = orTime(j.Behind, now)
@@ -36,6 +47,12 @@ func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 		return j, st, true
 	}
 	if foreign == "" {
+		for _, slot := range behind {
+			w := j.Writes[slot]
+			w.Lost = w.Known // the minute is spent once, not again at the next step
+			j.Writes[slot] = w
+		}
+		j.Behind = time.Time{}
 		return j, Status{}, false
 	}
 	j.Outcome, j.Intent = Failed, nil

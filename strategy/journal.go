@@ -52,12 +52,14 @@ type Journal struct {
 // Write is what the rollout does to one thing: the pods of a version, a front,
 // the native controller.
 type Write struct {
-	Action  Action    `json:"action"`          // the last one
-	Inverse Action    `json:"inverse"`         // of the first one: how it was before the rollout
-	Count   int       `json:"count"`           // writes performed
-	At      time.Time `json:"at"`              // of the last intent
-	Done    bool      `json:"done"`            // the last one was acknowledged or has been observed
-	Known   int64     `json:"known,omitempty"` // step of the last one of which that was so
+	Action  Action    `json:"action"`           // the last one
+	Inverse Action    `json:"inverse"`          // of the first one: how it was before the rollout
+	Count   int       `json:"count"`            // writes performed
+	At      time.Time `json:"at"`               // of the last intent
+	Done    bool      `json:"done"`             // the last one was acknowledged or has been observed
+	Known   int64     `json:"known,omitempty"`  // step of the last one of which that was so
+	Reader  string    `json:"reader,omitempty"` // of the observation that last showed or acknowledged it, see Observation.Reader
+	Lost    int64     `json:"lost,omitempty"`   // the value of Known whose stamp has not been seen for so long that it is gone
 }
 
 // Pause is a pause of the strategy that has begun.

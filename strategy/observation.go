@@ -16,6 +16,11 @@ type Observation struct {
 	// Stamped says that the target keeps stamps, see Stamp. Without it every
 	// observation must be fresh.
 	Stamped bool `json:"stamped,omitempty"`
+	// Reader names, if it is not empty, a reader that never goes back: of two
+	// observations with the same Reader the later one shows the same state or a newer
+	// one, and all writes that were acknowledged between them. A stamp that such a
+	// reader has seen and sees no more was removed by somebody else.
+	Reader string `json:"reader,omitempty"`
 	// Versions are all versions of the workload that exist, also those without pods.
 	Versions []Version `json:"versions,omitempty"`
 	// Traffic is the front that users reach.

@@ -23,6 +23,22 @@ type rollout struct {
 	judge strategy.Judge
 	// each is called before each step.
 	each func(r *rollout)
+	// see changes what is observed.
+	see func(o *strategy.Observation)
+}
+
+// seeing is a cluster that is seen otherwise.
+type seeing struct {
+	*strategytest.Cluster
+	see func(o *strategy.Observation)
+}
+
+func (s seeing) Observe(ctx context.Context) (strategy.Observation, error) {
+	o, err := s.Cluster.Observe(ctx)
+	if s.see != nil {
+		s.see(&o)
+	}
+	return o, err
 }
 
 func start(t *testing.T, c *strategytest.Cluster, s strategy.Strategy, replicas int) *rollout {
@@ -50,7 +66,7 @@ func (r *rollout) step() strategy.Status {
 	if r.each != nil {
 		r.each(r)
 	}
-	j, st, err := strategy.Driver{Target: r.c, Judge: r.judge}.Advance(context.Background(), r.j, r.c.Now())
+	j, st, err := strategy.Driver{Target: seeing{r.c, r.see}, Judge: r.judge}.Advance(context.Background(), r.j, r.c.Now())
 	require.NoError(r.t, err)
 	r.j = j
 	if !st.Save && !st.Done {
@@ -313,6 +329,33 @@ func TestTakenOverTargetIsLeftAlone(t *testing.T) {
 	n := len(c.Writes())
 	require.ErrorContains(t, r.run(), `taken over by the rollout "other"`)
 	require.Len(t, c.Writes(), n)
+}
+
+// A stamp that was removed is waited for once after each write to its object, for it
+// might only not be seen yet, and not at all by a reader that has seen it before.
+func TestRemovedStampIsNotWaitedForAgainAndAgain(t *testing.T) {
+	for reader, limit := range map[string]time.Duration{"": 150 * time.Second, "one": 30 * time.Second} {
+		c := cluster(strategytest.Options{})
+		c.Running("v1", 2)
+		r := start(t, c, strategy.RedBlack{KeepOld: time.Hour, Settle: time.Second}, 2)
+		removed := false
+		r.see = func(o *strategy.Observation) {
+			o.Reader = reader
+			for i := range o.Versions {
+				if v := &o.Versions[i]; removed && v.ID == "v2" {
+					v.Stamp = strategy.Stamp{}
+				}
+			}
+		}
+		r.until(strategy.PhaseKeep)
+		r.step()
+		removed = true
+		r.signal(strategy.Rollback)
+		begun := c.Now()
+		require.ErrorContains(t, r.run(), "rolled back")
+		require.Less(t, c.Now().Sub(begun), limit, "reader %q", reader)
+		require.Equal(t, map[string]int{"v1": 2}, c.Serving())
+	}
 }
 
 func TestJournalOfANewerRelease(t *testing.T) {
