@@ -61,6 +61,7 @@ type Handle struct {
 
 	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
+	Beside        json.RawMessage `json:"beside,omitempty"`        // the inverse of what changes beside the pod template when the version stays
 
 	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in

@@ -85,6 +85,9 @@ func (a App) readiness(u *unstructured.Unstructured, after int64) Readiness {
 // takeBack applies the inverses of all writes to objects that existed before,
 // in reverse order, and compares the answers with what was recorded.
 func (a App) takeBack(ctx context.Context, h *Handle) error {
+	if err := a.takeBackBeside(ctx, h); err != nil {
+		return err
+	}
 	for _, w := range slices.Backward(h.writes()) {
 		if w.created() {
 			continue

@@ -134,6 +134,9 @@ func next(format string, args ...any) stage.Status[stage.Release] {
 // objects applies the objects before or after the workload.
 func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructured, writes []Write, then Phase) (stage.Status[stage.Release], error) {
 	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes)
+	if ok && err == nil && then == Rollout {
+		err = rel.applyBeside(ctx)
+	}
 	var failed *RolloutError
 	switch {
 	case err != nil && (errors.As(err, &failed) || stage.IsPermanent(final(err))):
