@@ -47,8 +47,9 @@ type App struct {
 	TakeFields bool
 	// IngressAddress waits until each Ingress has an address, where the Ingress controller writes one.
 	IngressAddress bool
-	// Timeout is how long the objects beside the workload may take to become ready. The workload has the strategy's
-	// deadlines. Default DefaultTimeout.
+	// Timeout is how long the objects beside the workload may take, all before it or all after it, until they are
+	// written and ready; then the release goes back. On the way back it is how long those that the API server does not
+	// take are tried again. The workload has the strategy's deadlines. Default DefaultTimeout.
 	Timeout time.Duration
 	// Recreate lists kinds, such as "Job", whose objects are deleted and made anew when a change of an immutable field
 	// asks for it; without it that is an *ImmutableError. The pods of a StatefulSet stay if its selector does. Kinds

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,7 +21,8 @@ func (a App) surveyBeside(ctx context.Context, h *Handle, u, live *unstructured.
 	if err != nil || !changed(live, dry) {
 		return err
 	}
-	h.Beside, err = inverse(live, dry, a.owner())
+	back, err := inverse(live, dry, a.owner())
+	h.Beside = []Write{{Object: h.Workload, UID: live.GetUID(), Inverse: back}}
 	return err
 }
 
@@ -31,7 +33,7 @@ func (a App) beside(h *Handle, u, live *unstructured.Unstructured) *unstructured
 	u = u.DeepCopy()
 	own, _ := extract(live.Object, ownedFields(live, a.owner())).(map[string]any)
 	was, spec := asTree(own["spec"]), asTree(u.Object["spec"])
-	for _, field := range h.strategys() {
+	for _, field := range h.strategyFields() {
 		delete(spec, field)
 		if v, ok := was[field]; ok {
 			spec[field] = v
@@ -45,8 +47,8 @@ func (a App) beside(h *Handle, u, live *unstructured.Unstructured) *unstructured
 	return u
 }
 
-// strategys are the fields of a workload's specification that its strategy writes.
-func (h *Handle) strategys() []string {
+// strategyFields are the fields of a workload's specification that its strategy writes.
+func (h *Handle) strategyFields() []string {
 	out := []string{"template", "selector", "replicas", "paused", "strategy", "updateStrategy"}
 	s, err := strategy.Decode(h.Journal.Strategy)
 	if r, ok := s.(strategy.Rolling); ok && err == nil {
@@ -63,7 +65,7 @@ func (h *Handle) strategys() []string {
 // applyBeside writes what surveyBeside has found.
 func (rel *release) applyBeside(ctx context.Context) error {
 	h := rel.h
-	if h.Beside == nil {
+	if len(h.Beside) == 0 {
 		return nil
 	}
 	live, err := rel.app.Cluster.get(ctx, h.Workload)
@@ -78,17 +80,14 @@ func (rel *release) applyBeside(ctx context.Context) error {
 }
 
 // takeBackBeside takes it back.
-func (a App) takeBackBeside(ctx context.Context, h *Handle) error {
-	if h.Beside == nil {
-		return nil
-	}
+func (a App) takeBackBeside(ctx context.Context, h *Handle, inverse json.RawMessage) error {
 	live, err := a.Cluster.get(ctx, h.Workload)
 	if err != nil || live == nil {
 		return err // its strategy sees to a workload that is gone
 	}
 	u := &unstructured.Unstructured{}
-	if err := decodeJSON(h.Beside, &u.Object); err != nil {
-		return err
+	if err := decodeJSON(inverse, &u.Object); err != nil {
+		return fmt.Errorf("%s: its inverse: %w", h.Workload, err)
 	}
 	data, err := json.Marshal(a.beside(h, u, live).Object)
 	if err != nil {

@@ -145,6 +145,19 @@ func (a App) endClaim(ctx context.Context, h *Handle, r *rendered) error {
 	return a.writeClaim(ctx, c, h, true)
 }
 
+// claimAgain claims the App for a release that has ended and is to be undone: no
+// other may begin meanwhile, and whoever finds the claim can go on.
+func (a App) claimAgain(ctx context.Context, h *Handle, r *rendered) error {
+	c, err := a.holding(ctx, h)
+	if err != nil {
+		return err
+	}
+	if c.Plan, err = a.plan(r).encode(); err != nil {
+		return err
+	}
+	return a.writeClaim(ctx, c, h, false)
+}
+
 // holding reads the claim and reports ErrStale unless h holds it.
 func (a App) holding(ctx context.Context, h *Handle) (claim, error) {
 	c, err := a.readClaim(ctx)

@@ -118,7 +118,9 @@
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
 //     ([DriftError]), objects that it made are deleted. Namespaces, definitions
-//     and volumes are never deleted. A baseline that cannot be restored is a
+//     and volumes are never deleted. Traffic goes back first if the old pods are
+//     there; an object that cannot be taken back keeps neither the traffic nor
+//     another object where it is. What is not as it was at the end is named in a
 //     [RollbackError].
 //  5. Readiness counts only at the generation of our own write; see
 //     [ReadinessOf] for the rule of each kind.
@@ -136,15 +138,15 @@
 //     most twenty requests, three more with an IngressSwitch; releases in one
 //     namespace share four watches, and one for a Router, which end soon after
 //     the last of them.
-//  10. A release that nobody resumes can be found ([Cluster.Orphans]) and restored
+//  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans]) and restored
 //     or finished ([Cluster.Recover]) with nothing but a connection to the
 //     cluster; a process that still works on it stops with [ErrStale].
 //  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects
 //
-// The ConfigMap gennaker-NAME holds the claim: which release has the App, in
-// which fencing epoch, and its handle. Labels and annotations with [Prefix] on
+// The ConfigMap gennaker-NAME holds the claim: which release has the App, or is
+// being undone, in which fencing epoch, and its handle. Labels and annotations with [Prefix] on
 // Deployments, pods and Services say version, release, step and epoch. A
 // process of an older epoch, or of another release, gets [ErrStale] or
 // [ErrBusy]. Field managers are App.Owner, and the same with "-scale" and
@@ -174,7 +176,8 @@
 // [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
-// errors, 429 and 5xx are tried again, here first and then by the engine.
+// errors, 429 and 5xx are tried again, here first and then by the engine, of the
+// objects beside the workload until App.Timeout is over.
 //
 // # Cancellation
 //

@@ -181,8 +181,11 @@ func (a App) pruneObjects(ctx context.Context, h *Handle) error {
 	if err != nil {
 		return err
 	}
-	h.Pruned = slices.DeleteFunc(h.Pruned, func(w Write) bool { return holds(others, w.Object) })
-	for _, w := range slices.Backward(h.Pruned) {
+	h.Pruned = slices.DeleteFunc(h.Pruned, func(w Write) bool { return !w.Made && holds(others, w.Object) })
+	for i, w := range slices.Backward(h.Pruned) {
+		if w.Made {
+			continue
+		}
 		if w.Backup != "" {
 			if err := a.backUpWhole(ctx, h, w); err != nil {
 				return err
@@ -191,6 +194,7 @@ func (a App) pruneObjects(ctx context.Context, h *Handle) error {
 		if err := a.Cluster.remove(ctx, w.Object, w.UID); err != nil {
 			return err
 		}
+		h.Pruned[i].Made = true
 	}
 	return nil
 }
