@@ -33,7 +33,7 @@ type App struct {
 	// Images lists places outside pod templates that hold an image to be bound, as custom kinds have them.
 	Images []ImagePath
 	// Router splits the traffic by weight, for strategy.Canary, or is an IngressSwitch. Nil means that the Services'
-	// selectors alone move it, all at once.
+	// selectors alone move it, all at once. It is a value, not a pointer.
 	Router Router
 	// Preview names a Service among the manifests that leads to the version that is not live yet, for
 	// strategy.RedBlack's Preview. Empty means that there is none.
@@ -103,7 +103,9 @@ func (a App) Validate() error {
 	if a.Timeout < 0 {
 		bad("Timeout", "it is negative")
 	}
-	if a.Router != nil {
+	if err := a.checkRouter(); err != nil {
+		errs = append(errs, fmt.Errorf("app %q: %w", a.Name, err))
+	} else if a.Router != nil {
 		if entry := a.Router.entry(a); len(validation.IsDNS1123Subdomain(entry.Name)) > 0 {
 			bad("Router", "the name of the %s is %q; give the Name of the object that leads to the Service", entry.Kind, entry.Name)
 		} else if err := a.checkSwitch(); err != nil {

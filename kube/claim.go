@@ -116,12 +116,26 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 	if c.object == nil {
 		var there bool
 		if _, there, err = a.Cluster.create(ctx, u, a.owner()); there {
-			err = fmt.Errorf("%s: %w", ref, ErrStale)
+			return a.outrun(ctx, h)
 		}
 		return err
 	}
 	_, err = a.Cluster.update(ctx, u, a.owner())
 	return err
+}
+
+// outrun is the error of a first release that found the claim taken while it wrote its
+// own: by another release that began at the same moment, or by itself if the reply to
+// an earlier attempt was lost.
+func (a App) outrun(ctx context.Context, h *Handle) error {
+	c, err := a.readClaim(ctx)
+	switch {
+	case err != nil:
+		return err
+	case c.object != nil && c.Release != h.Key:
+		return &BusyError{App: a.Namespace + "/" + a.Name, Release: c.Release}
+	}
+	return fmt.Errorf("%s: it has changed meanwhile", a.claimRef())
 }
 
 // endClaim notes that the release has ended, if it still holds the claim: with

@@ -62,7 +62,7 @@
 // has that field for it. Its controller waits for ever for a pod that cannot become
 // ready: such pods of the version that failed are deleted on the way back, and of
 // the one that ran before on the way forward. A DaemonSet whose pods use ports of
-// their node has no spare pods either. updateStrategy OnDelete and a partition in
+// their node has no spare pods either. updateStrategy OnDelete, paused and a partition in
 // the manifest are refused, since the strategy sets them, and so are the strategy
 // Recreate, since versions are side by side for a while, and replicas of 0.
 //
@@ -85,7 +85,7 @@
 // NAME-baseline stand beside the App's own; they are gone afterwards. A weight
 // counts as moved when every parent of the HTTPRoute has accepted it at its
 // generation, the EndpointSlices behind it have ready addresses, and both have
-// held for the settle time; of an Ingress nothing can be asked but the slices.
+// held for the settle time (a parent that does not is named with its condition); of an Ingress nothing can be asked but the slices.
 // App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
 // plane itself which version answers, before the old one goes (a pod learns its
 // version from the label gennaker.dev/version by the downward API). App.Preview is
@@ -138,17 +138,17 @@
 //     most twenty requests, three more with an IngressSwitch; releases in one
 //     namespace share four watches, and one for a Router, which end soon after
 //     the last of them.
-//  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans]) and restored
-//     or finished ([Cluster.Recover]) with nothing but a connection to the
-//     cluster; a process that still works on it stops with [ErrStale].
+//  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans])
+//     and restored or finished ([Cluster.Recover]) with nothing but a connection
+//     to the cluster; a process that still works on it stops with [ErrStale].
 //  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects
 //
 // The ConfigMap gennaker-NAME holds the claim: which release has the App, or is
-// being undone, in which fencing epoch, and its handle. Labels and annotations with [Prefix] on
-// Deployments, pods and Services say version, release, step and epoch. A
-// process of an older epoch, or of another release, gets [ErrStale] or
+// being undone, in which fencing epoch, and its handle. Labels and annotations
+// with [Prefix] on Deployments, pods and Services say version, release, step and
+// epoch. A process of an older epoch, or of another release, gets [ErrStale] or
 // [ErrBusy]. Field managers are App.Owner, and the same with "-scale" and
 // "-traffic" for what changes on its own.
 //

@@ -141,8 +141,8 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 
 // Undo restores what was there before a release that has succeeded, as long as
 // no other release has come after it. It claims the App meanwhile: a release that
-// begins gets ErrBusy, and an Undo that died is among the Orphans. Without out it looks for what a release
-// with this key may have left.
+// begins gets ErrBusy, and an Undo that died is among the Orphans. Without out it
+// looks for what a release with this key may have left.
 func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
 	if out != nil {
 		var h Handle
@@ -206,8 +206,8 @@ func (h *Handle) turnRound(signal strategy.Signal) (err error) {
 		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
 	}
 	h.Journal, err = h.Journal.Signal(signal)
-	if err == nil && h.Phase != Restoring {
-		h.enter(Restoring)
+	if err == nil {
+		h.enter(Restoring) // anew if it is on its way: what is waited for has its time again
 	}
 	return err
 }

@@ -126,6 +126,10 @@ func (h *Handle) baselineSelector(o Object) map[string]string {
 	return nil
 }
 
+// session names what a process keeps in memory for the release. Its key is unique
+// only within the App: engines that do not know of each other may use it twice.
+func (h *Handle) session() string { return h.Namespace + "/" + h.App + "/" + h.Key }
+
 func (h *Handle) enter(p Phase) { h.Phase, h.Since = p, time.Now() }
 
 // check refuses a handle that this App cannot go on with.

@@ -45,12 +45,12 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
 		r.retarget(a.Name, h.Workload.Name)
 	}
-	if !a.Cluster.has(h.Key) || c.Fence() > h.Fence {
+	if !a.Cluster.has(h.session()) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {
 			return nil, err
 		}
 	}
-	t := &target{app: a, s: a.Cluster.session(h.Key, h.Workload), r: r, h: h, fence: h.Fence}
+	t := &target{app: a, s: a.Cluster.session(h.session(), h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a, h)
 	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
 }

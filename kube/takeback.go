@@ -58,7 +58,11 @@ func (rel *release) leadsFirst(ctx context.Context) (bool, error) {
 	}
 	d := s.Next(seen, j, time.Now())
 	a := d.Action
-	return a != nil && a.Op == strategy.OpRoute && a.Front == strategy.FrontLive && strategy.Check(seen, *a, d.Limits) == nil, nil
+	if a == nil || a.Op != strategy.OpRoute || a.Front != strategy.FrontLive || strategy.Check(seen, *a, d.Limits) != nil {
+		return false, nil
+	}
+	w := j.Writes[liveRoute]
+	return !w.Done || !w.Action.Same(*a), nil // somebody who leads it away again does not keep the objects waiting
 }
 
 // restoreObjects takes the changed objects back.

@@ -66,6 +66,9 @@ func checkWorkload(u *unstructured.Unstructured) error {
 			return fmt.Errorf("%w: spec.strategy.type: Recreate forbids two versions at once, and every strategy runs them side by side for a while; "+
 				"leave it out, or make the workload a StatefulSet, of which each pod ends before its successor begins", ErrInvalid)
 		}
+		if boolean(u.Object, "spec", "paused") {
+			return fmt.Errorf("%w: spec.paused: no pods would come; leave it out, the strategy pauses where it must (PauseAt of strategy.Rolling)", ErrInvalid)
+		}
 		return nil
 	}
 	switch kind := str(u.Object, "spec", "updateStrategy", "type"); kind {
