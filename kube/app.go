@@ -33,7 +33,7 @@ type App struct {
 	// Images lists places outside pod templates that hold an image to be bound, as custom kinds have them.
 	Images []ImagePath
 	// Router splits the traffic by weight, for strategy.Canary, or is an IngressSwitch. Nil means that the Services'
-	// selectors alone move it, all at once.
+	// selectors alone move it, all at once. It is a value, not a pointer.
 	Router Router
 	// Preview names a Service among the manifests that leads to the version that is not live yet, for
 	// strategy.RedBlack's Preview. Empty means that there is none.
@@ -47,15 +47,17 @@ type App struct {
 	TakeFields bool
 	// IngressAddress waits until each Ingress has an address, where the Ingress controller writes one.
 	IngressAddress bool
-	// Timeout is how long the objects beside the workload may take to become ready. The workload has the strategy's
-	// deadlines. Default DefaultTimeout.
+	// Timeout is how long the objects beside the workload may take, all before it or all after it, until they are
+	// written and ready; then the release goes back. On the way back it is how long those that the API server does not
+	// take are tried again. The workload has the strategy's deadlines. Default DefaultTimeout.
 	Timeout time.Duration
 	// Recreate lists kinds, such as "Job", whose objects are deleted and made anew when a change of an immutable field
 	// asks for it; without it that is an *ImmutableError. The pods of a StatefulSet stay if its selector does. Kinds
 	// that hold data, the workload itself and its Services are never recreated.
 	Recreate []string
 	// Prune deletes, once a release has succeeded, what an earlier release of this App applied and the manifests do not
-	// hold any more; see AnnotationPrune. Namespaces, definitions and volumes are never deleted. Undo brings it back.
+	// hold any more; see AnnotationPrune. What another App of the namespace has now stays, and so do namespaces,
+	// definitions and volumes. Undo brings it back.
 	Prune bool
 	// Patience says how long evidence of a failure must stay.
 	Patience Patience
@@ -101,7 +103,9 @@ func (a App) Validate() error {
 	if a.Timeout < 0 {
 		bad("Timeout", "it is negative")
 	}
-	if a.Router != nil {
+	if err := a.checkRouter(); err != nil {
+		errs = append(errs, fmt.Errorf("app %q: %w", a.Name, err))
+	} else if a.Router != nil {
 		if entry := a.Router.entry(a); len(validation.IsDNS1123Subdomain(entry.Name)) > 0 {
 			bad("Router", "the name of the %s is %q; give the Name of the object that leads to the Service", entry.Kind, entry.Name)
 		} else if err := a.checkSwitch(); err != nil {

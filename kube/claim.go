@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,8 +25,9 @@ type claim struct {
 	Set     artifact.Set // what was released last
 	// Inventory lists what earlier releases applied and did not delete.
 	Inventory []Object
-	Plan      string // how to go on with the release without its program
-	Configs   bool   // there are ConfigMaps or Secrets versioned by content
+	Left      []Object // those of them that the manifests do not hold any more
+	Plan      string   // how to go on with the release without its program
+	Configs   bool     // there are ConfigMaps or Secrets versioned by content
 }
 
 const (
@@ -53,7 +55,7 @@ func parseClaim(u *unstructured.Unstructured) (claim, error) {
 		Plan: str(u.Object, "binaryData", "plan"),
 	}
 	c.Configs = notes[annotationConfigs] != ""
-	for field, into := range map[string]any{"set": &c.Set, "inventory": &c.Inventory} {
+	for field, into := range map[string]any{"set": &c.Set, "inventory": &c.Inventory, "left": &c.Left} {
 		if text := str(u.Object, "data", field); text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
 				return c, fmt.Errorf("%s: data.%s: %w: %w", objectOf(u), field, ErrInvalid, err)
@@ -76,7 +78,7 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 			h.Key, ErrTooLarge, len(data), MaxRecord)
 	}
 	content := map[string]any{"handle": string(data)}
-	for field, v := range map[string]any{"set": c.Set, "inventory": c.Inventory} {
+	for field, v := range map[string]any{"set": c.Set, "inventory": c.Inventory, "left": c.Left} {
 		text, err := json.Marshal(v)
 		if err != nil {
 			return fmt.Errorf("release %s: encode %s: %w", h.Key, field, err)
@@ -114,12 +116,26 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 	if c.object == nil {
 		var there bool
 		if _, there, err = a.Cluster.create(ctx, u, a.owner()); there {
-			err = fmt.Errorf("%s: %w", ref, ErrStale)
+			return a.outrun(ctx, h)
 		}
 		return err
 	}
 	_, err = a.Cluster.update(ctx, u, a.owner())
 	return err
+}
+
+// outrun is the error of a first release that found the claim taken while it wrote its
+// own: by another release that began at the same moment, or by itself if the reply to
+// an earlier attempt was lost.
+func (a App) outrun(ctx context.Context, h *Handle) error {
+	c, err := a.readClaim(ctx)
+	switch {
+	case err != nil:
+		return err
+	case c.object != nil && c.Release != h.Key:
+		return &BusyError{App: a.Namespace + "/" + a.Name, Release: c.Release}
+	}
+	return fmt.Errorf("%s: it has changed meanwhile", a.claimRef())
 }
 
 // endClaim notes that the release has ended, if it still holds the claim: with
@@ -131,6 +147,7 @@ func (a App) endClaim(ctx context.Context, h *Handle, r *rendered) error {
 	}
 	if h.Journal.Outcome == strategy.Succeeded {
 		c.Set, c.Inventory = h.Set, merged(c.Inventory, h.Pruned, r.inventory())
+		c.Left = slices.DeleteFunc(slices.Clone(c.Inventory), func(o Object) bool { return holds(r.inventory(), o) })
 	} else {
 		c.Set = h.Previous
 		for _, w := range h.Pruned {
@@ -140,6 +157,19 @@ func (a App) endClaim(ctx context.Context, h *Handle, r *rendered) error {
 		}
 	}
 	return a.writeClaim(ctx, c, h, true)
+}
+
+// claimAgain claims the App for a release that has ended and is to be undone: no
+// other may begin meanwhile, and whoever finds the claim can go on.
+func (a App) claimAgain(ctx context.Context, h *Handle, r *rendered) error {
+	c, err := a.holding(ctx, h)
+	if err != nil {
+		return err
+	}
+	if c.Plan, err = a.plan(r).encode(); err != nil {
+		return err
+	}
+	return a.writeClaim(ctx, c, h, false)
 }
 
 // holding reads the claim and reports ErrStale unless h holds it.

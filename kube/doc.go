@@ -39,6 +39,8 @@
 // Objects are applied in the order of what they need, each when the one before
 // is ready: a Namespace when it has its default ServiceAccount, a definition
 // when it is established, a webhook only once its Service has a ready address.
+// A change of the workload beside its pod template is no other version: where the
+// version stays, it is applied before the strategy begins and replaces no pod.
 // What cannot be changed in place is an [ImmutableError], unless App.Recreate
 // lists its kind.
 //
@@ -60,8 +62,9 @@
 // has that field for it. Its controller waits for ever for a pod that cannot become
 // ready: such pods of the version that failed are deleted on the way back, and of
 // the one that ran before on the way forward. A DaemonSet whose pods use ports of
-// their node has no spare pods either. updateStrategy OnDelete and a partition in
-// the manifest are refused, since the strategy sets them.
+// their node has no spare pods either. updateStrategy OnDelete, paused and a partition in
+// the manifest are refused, since the strategy sets them, and so are the strategy
+// Recreate, since versions are side by side for a while, and replicas of 0.
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
@@ -82,7 +85,7 @@
 // NAME-baseline stand beside the App's own; they are gone afterwards. A weight
 // counts as moved when every parent of the HTTPRoute has accepted it at its
 // generation, the EndpointSlices behind it have ready addresses, and both have
-// held for the settle time; of an Ingress nothing can be asked but the slices.
+// held for the settle time (a parent that does not is named with its condition); of an Ingress nothing can be asked but the slices.
 // App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
 // plane itself which version answers, before the old one goes (a pod learns its
 // version from the label gennaker.dev/version by the downward API). App.Preview is
@@ -115,7 +118,9 @@
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
 //     ([DriftError]), objects that it made are deleted. Namespaces, definitions
-//     and volumes are never deleted. A baseline that cannot be restored is a
+//     and volumes are never deleted. Traffic goes back first if the old pods are
+//     there; an object that cannot be taken back keeps neither the traffic nor
+//     another object where it is. What is not as it was at the end is named in a
 //     [RollbackError].
 //  5. Readiness counts only at the generation of our own write; see
 //     [ReadinessOf] for the rule of each kind.
@@ -135,17 +140,17 @@
 //     most twenty requests, three more with an IngressSwitch; releases in one
 //     namespace share four watches, and one for a Router, which end soon after
 //     the last of them.
-//  10. A release that nobody resumes can be found ([Cluster.Orphans]) and restored
-//     or finished ([Cluster.Recover]) with nothing but a connection to the
-//     cluster; a process that still works on it stops with [ErrStale].
+//  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans])
+//     and restored or finished ([Cluster.Recover]) with nothing but a connection
+//     to the cluster; a process that still works on it stops with [ErrStale].
 //  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects
 //
-// The ConfigMap gennaker-NAME holds the claim: which release has the App, in
-// which fencing epoch, and its handle. Labels and annotations with [Prefix] on
-// Deployments, pods and Services say version, release, step and epoch. A
-// process of an older epoch, or of another release, gets [ErrStale] or
+// The ConfigMap gennaker-NAME holds the claim: which release has the App, or is
+// being undone, in which fencing epoch, and its handle. Labels and annotations
+// with [Prefix] on Deployments, pods and Services say version, release, step and
+// epoch. A process of an older epoch, or of another release, gets [ErrStale] or
 // [ErrBusy]. Field managers are App.Owner, and the same with "-scale" and
 // "-traffic" for what changes on its own.
 //
@@ -162,7 +167,8 @@
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
-// all kinds of workloads, controllerrevisions and pods; without it they stay.
+// all kinds of workloads, controllerrevisions and pods; without it they stay. With
+// App.Prune: list on configmaps.
 // What is missing is a [PermissionError].
 //
 // # Errors
@@ -172,7 +178,8 @@
 // [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
-// errors, 429 and 5xx are tried again, here first and then by the engine.
+// errors, 429 and 5xx are tried again, here first and then by the engine, of the
+// objects beside the workload until App.Timeout is over.
 //
 // # Cancellation
 //

@@ -135,12 +135,14 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if held.Release != h.Key || held.Ended {
 		return nil // it has ended, and perhaps others have come since
 	}
-	return a.turnBack(c, &h, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
+	h.Before, h.Beside, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.Beside), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
+	return a.turnBack(c, &h, false, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
 }
 
 // Undo restores what was there before a release that has succeeded, as long as
-// no other release has come after it. Without out it looks for what a release
-// with this key may have left.
+// no other release has come after it. It claims the App meanwhile: a release that
+// begins gets ErrBusy, and an Undo that died is among the Orphans. Without out it
+// looks for what a release with this key may have left.
 func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
 	if out != nil {
 		var h Handle
@@ -169,13 +171,14 @@ func (a App) undo(c *stage.Ctx, h *Handle, lost bool) error {
 	if held.Release != h.Key {
 		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
 	}
-	h.TakenBack = false
-	return a.turnBack(c, h, lost, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
+	h.untaken()
+	return a.turnBack(c, h, lost, held.Ended, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
 }
 
 // turnBack drives a release to its baseline. lost says that its journal is, so
-// that what it wrote must be found out from the cluster.
-func (a App) turnBack(c *stage.Ctx, h *Handle, lost bool, signal strategy.Signal) error {
+// that what it wrote must be found out from the cluster, and ended that it does not
+// hold the App any more.
+func (a App) turnBack(c *stage.Ctx, h *Handle, lost, ended bool, signal strategy.Signal) error {
 	rel, err := a.attach(c, h)
 	if err != nil {
 		return final(err)
@@ -186,25 +189,36 @@ func (a App) turnBack(c *stage.Ctx, h *Handle, lost bool, signal strategy.Signal
 			return final(err)
 		}
 	}
-	return rel.back(c, signal)
+	if err := rel.h.turnRound(signal); err != nil {
+		return stage.Permanent(err)
+	}
+	if ended {
+		if err := a.claimAgain(c, h, rel.r); err != nil {
+			return final(err)
+		}
+	}
+	return rel.back(c)
 }
 
-// back drives a release to its baseline. What the strategy does on the way it
-// derives from what it sees.
-func (rel *release) back(c *stage.Ctx, signal strategy.Signal) (err error) {
-	a, h := rel.app, rel.h
+// turnRound sends the release to its baseline.
+func (h *Handle) turnRound(signal strategy.Signal) (err error) {
 	if h.Journal.Outcome == strategy.Succeeded {
 		signal.Kind = strategy.Rollback // which reopens a rollout that has succeeded
 	}
-	if h.Journal, err = h.Journal.Signal(signal); err != nil {
-		return stage.Permanent(err)
+	h.Journal, err = h.Journal.Signal(signal)
+	if err == nil {
+		h.enter(Restoring) // anew if it is on its way: what is waited for has its time again
 	}
-	if h.Phase != Restoring {
-		h.enter(Restoring)
-	}
+	return err
+}
+
+// back drives a release that has turned round to its baseline. What the strategy
+// does on the way it derives from what it sees.
+func (rel *release) back(c *stage.Ctx) error {
+	a, h := rel.app, rel.h
 	for h.Phase != Done {
 		ctx, cancel := context.WithTimeout(c, 10*time.Second)
-		st, err := rel.restore(ctx)
+		st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.restore(ctx) })
 		cancel()
 		if c.Err() != nil {
 			return context.Cause(c)
@@ -212,6 +226,13 @@ func (rel *release) back(c *stage.Ctx, signal strategy.Signal) (err error) {
 		if err != nil {
 			if errors.Is(err, ErrStale) {
 				return stage.Permanent(err)
+			}
+			if rel.late() {
+				st, err = rel.giveUp(c, err)
+			}
+			if err == nil {
+				c.Progress("%s", st.Detail())
+				continue
 			}
 			c.Progress("going back: %v", err)
 			pause(c, time.Second)

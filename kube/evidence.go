@@ -60,7 +60,7 @@ func (e *evidence) judge(ctx context.Context, u *unstructured.Unstructured, got 
 		return got, time.Time{}, err
 	}
 	mark := "beside/" + objectOf(u).String() + "/"
-	first := e.app.Cluster.firstSeen(e.h.Key, mark, t.class, bad)
+	first := e.app.Cluster.firstSeen(e.h.session(), mark, t.class, bad)
 	if !bad {
 		return got, time.Time{}, nil
 	}

@@ -13,3 +13,6 @@ func NewTarget(c *stage.Ctx, a App, h Handle) (strategy.Target, error) {
 	}
 	return rel.target, nil
 }
+
+// Unaccepted says which parent has not accepted an HTTPRoute.
+var Unaccepted = unaccepted

@@ -61,13 +61,15 @@ type Handle struct {
 
 	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
+	Beside        []Write         `json:"beside,omitempty"`        // the workload, if it changes beside its pod template though its version stays
 
 	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in
 	Whole     []int64          `json:"whole,omitempty"`   // weights of the front in the HTTPRoute's rules before; negative if there was none
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
 	Journal   strategy.Journal `json:"journal"`
-	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were
+	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were, but for those in Stays
+	Stays     []string         `json:"stays,omitempty"`     // why objects could not be taken back
 	Cause     string           `json:"cause,omitempty"`     // why the release turned back, if not because of the workload
 	Detail    string           `json:"detail,omitempty"`    // evidence for it
 	// Unrestored is why the baseline could not be restored or verified.
@@ -90,6 +92,8 @@ type Write struct {
 	Inverse json.RawMessage `json:"inverse,omitempty"` // the fields to apply to take the write back
 	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
 	Former  json.RawMessage `json:"former,omitempty"`  // the whole object, of one that is deleted, be it to be made anew
+	Made    bool            `json:"made,omitempty"`    // the write has happened and its object was ready
+	Back    bool            `json:"back,omitempty"`    // it is taken back, or that was given up
 }
 
 func (w Write) created() bool { return w.Inverse == nil && w.Former == nil && w.Backup == "" }
@@ -121,6 +125,10 @@ func (h *Handle) baselineSelector(o Object) map[string]string {
 	}
 	return nil
 }
+
+// session names what a process keeps in memory for the release. Its key is unique
+// only within the App: engines that do not know of each other may use it twice.
+func (h *Handle) session() string { return h.Namespace + "/" + h.App + "/" + h.Key }
 
 func (h *Handle) enter(p Phase) { h.Phase, h.Since = p, time.Now() }
 

@@ -19,6 +19,9 @@ func (a App) Supports(s strategy.Strategy) error {
 	if s == nil {
 		return errors.New("no strategy")
 	}
+	if err := a.checkRouter(); err != nil {
+		return fmt.Errorf("app %q: %w", a.Name, err)
+	}
 	err := strategy.Supports(&target{app: a}, s)
 	if _, ok := a.Router.(IngressSwitch); ok && err != nil {
 		return fmt.Errorf("%w; App.Router is an IngressSwitch, which leads to one version at a time, each with a Deployment and a Service of its own", err)

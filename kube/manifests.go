@@ -9,7 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -43,7 +47,7 @@ func FS(fsys fs.FS, patterns ...string) Manifests {
 	return m
 }
 
-// YAML reads the documents of one YAML or JSON text, separated by "---". Empty
+// YAML reads the documents of one YAML or JSON text, separated by "---" or "...". Empty
 // documents are skipped and a List stands for its items. source names the text
 // in errors. Duplicate keys are errors; fields that the kind does not have are
 // refused by the API server before anything is written.
@@ -59,14 +63,43 @@ func YAML(source string, data []byte) Manifests {
 			m.errs = append(m.errs, &ManifestError{Source: source, Document: n, Err: err})
 			return m
 		}
-		raw, err := yaml.YAMLToJSONStrict(text)
-		if err != nil {
-			m.errs = append(m.errs, &ManifestError{Source: source, Document: n, Err: fmt.Errorf("%w: %w", ErrInvalid, err)})
-			continue
+		first, more := ended(text)
+		m.document(source, n, first)
+		for len(more) > 0 {
+			n++
+			first, more = ended(more)
+			m.document(source, n, first)
 		}
-		if string(bytes.TrimSpace(raw)) == "null" {
-			continue
-		}
+	}
+}
+
+// endOfDocument is "..." on a line of its own (YAML 1.2, 9.1.4), after which another
+// document may follow without "---".
+var endOfDocument = regexp.MustCompile(`(?m)^\.\.\.(?:[ \t].*)?\r?$`)
+
+// blank is what may stand between documents: comments and directives.
+var blank = regexp.MustCompile(`^(?:[ \t]*(?:#.*)?\r?(?:\n|$)|%.*(?:\n|$))*$`)
+
+// ended returns the first document of a text and what follows its end, if that is
+// anything.
+func ended(text []byte) (first, more []byte) {
+	at := endOfDocument.FindIndex(text)
+	if at == nil {
+		return text, nil
+	}
+	if more = text[at[1]:]; blank.Match(more) {
+		more = nil
+	}
+	return text[:at[0]], more
+}
+
+func (m *Manifests) document(source string, n int, text []byte) {
+	raw, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		m.errs = append(m.errs, &ManifestError{Source: source, Document: n, Err: fmt.Errorf("%w: %w", ErrInvalid, err)})
+		return
+	}
+	if string(bytes.TrimSpace(raw)) != "null" {
 		m.add(source, n, raw)
 	}
 }
@@ -87,7 +120,7 @@ func Objects(objects ...runtime.Object) Manifests {
 }
 
 func typedJSON(o runtime.Object) ([]byte, error) {
-	if o == nil {
+	if v := reflect.ValueOf(o); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("it is nil")
 	}
 	if gvk := o.GetObjectKind().GroupVersionKind(); gvk.Empty() {
@@ -123,15 +156,19 @@ func (m *Manifests) add(source string, n int, raw []byte) {
 			Err: fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)})
 	}
 	var probe struct {
-		Kind  string            `json:"kind"`
-		Items []json.RawMessage `json:"items"`
+		Kind  string          `json:"kind"`
+		Items json.RawMessage `json:"items"`
 	}
 	if err := json.Unmarshal(raw, &probe); err != nil {
 		fail("", "it is not an object")
 		return
 	}
 	if probe.Kind == "List" {
-		for _, item := range probe.Items {
+		var list []json.RawMessage
+		if len(probe.Items) > 0 && json.Unmarshal(probe.Items, &list) != nil {
+			fail("List", "items is no list")
+		}
+		for _, item := range list {
 			m.add(source, n, item)
 		}
 		return
@@ -153,11 +190,35 @@ func (m *Manifests) add(source string, n int, raw []byte) {
 		fail(name, "metadata has fields that only the server sets (resourceVersion, uid, managedFields); export it without them")
 		return
 	}
+	if field := notText(u.Object); field != "" {
+		fail(name, "%s must be a string; put it in quotes", field)
+		return
+	}
 	delete(u.Object, "status")
 	encodeStrings(u)
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(u.Object, "spec", "template", "metadata", "creationTimestamp")
 	m.docs = append(m.docs, document{source: source, number: n, object: u})
+}
+
+// notText is the first label or annotation, of the object or of its pods, that is
+// no string: others could not be added to it.
+func notText(obj map[string]any) string {
+	for _, path := range [][]string{{"metadata"}, {"spec", "template", "metadata"}} {
+		for _, field := range []string{"labels", "annotations"} {
+			v, _, _ := unstructured.NestedFieldNoCopy(obj, append(path, field)...)
+			m, isMap := v.(map[string]any)
+			if v != nil && !isMap {
+				return strings.Join(append(path, field), ".") + ", each value,"
+			}
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				if _, ok := m[k].(string); !ok {
+					return strings.Join(append(path, field, k), ".")
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // encodeStrings moves a Secret's stringData into data, as the API server does

@@ -2,8 +2,10 @@ package kube_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -178,5 +180,28 @@ func TestAReleaseBesideAnotherSharesItsWatches(t *testing.T) {
 			}
 		}
 		require.Equal(t, 4, watches)
+	})
+}
+
+// Engines that do not know of each other may use a key twice with one connection.
+func TestSameKeyInTwoNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, images: map[string]kubetest.Behavior{}}
+		w.k = kubetest.New(kubetest.Options{Namespaces: []string{"shop", "shop2"}, Pods: func(*corev1.Pod) kubetest.Behavior {
+			return kubetest.Behavior{ReadyDelay: 20 * time.Second}
+		}})
+		defer w.k.Close()
+		w.connect()
+		errs := make(chan error, 2)
+		for _, ns := range []string{"shop", "shop2"} {
+			of := *w
+			of.app = kube.App{Cluster: w.client, Env: "prod", Namespace: ns, Name: "shop", Manifests: kube.YAML("shop.yaml", []byte(smallYAML))}
+			go func() {
+				_, err := of.release("run-1/prod/1", "v1", strategy.RedBlack{KeepOld: 10 * time.Second})
+				errs <- err
+			}()
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, errors.Join(<-errs, <-errs))
 	})
 }

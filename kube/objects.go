@@ -12,12 +12,13 @@ import (
 
 // applyObjects applies the objects that the release writes, in order, and waits
 // for what each needs before and until it is ready before the next. It reports
-// what it waits for when ctx ends, and true when all are ready. Every step may
-// be repeated: an apply that has happened changes nothing.
+// what it waits for when ctx ends, and true when all are ready. It notes in
+// writes how far it has come. Every step may be repeated: an apply that has
+// happened changes nothing.
 func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructured.Unstructured, writes []Write) (string, bool, error) {
 	for _, u := range objects {
 		i := slices.IndexFunc(writes, func(w Write) bool { return w.Object == objectOf(u) })
-		if i < 0 {
+		if i < 0 || writes[i].Made {
 			continue
 		}
 		if detail, ok, err := a.awaitNeeds(ctx, h, u); err != nil || !ok {
@@ -33,6 +34,7 @@ func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructure
 		if detail, ok, err := a.awaitEffect(ctx, h, out, writes[i]); err != nil || !ok {
 			return detail, false, err
 		}
+		writes[i].Made = true
 	}
 	return "", true, nil
 }
@@ -80,41 +82,6 @@ func (a App) readiness(u *unstructured.Unstructured, after int64) Readiness {
 		return ingressAddress(u)
 	}
 	return got
-}
-
-// takeBack applies the inverses of all writes to objects that existed before,
-// in reverse order, and compares the answers with what was recorded.
-func (a App) takeBack(ctx context.Context, h *Handle) error {
-	for _, w := range slices.Backward(h.writes()) {
-		if w.created() {
-			continue
-		}
-		if w.Former != nil {
-			if err := a.remake(ctx, h, w); err != nil {
-				return err
-			}
-		}
-		data := w.Inverse
-		if w.Backup != "" {
-			var err error
-			if data, err = a.backedUp(ctx, w.Object, w.Backup); err != nil {
-				return err
-			}
-		}
-		if data == nil {
-			continue
-		}
-		if h.Switch != nil && h.Switch.Entry == w.Object {
-			var err error
-			if data, err = a.inverseAsLed(ctx, h, data); err != nil {
-				return err
-			}
-		}
-		if err := a.restoreObject(ctx, w.Object, data); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // restoreObject applies a recorded configuration and proves that the object has

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,6 +21,7 @@ type release struct {
 	r      *rendered
 	target *target
 	driver strategy.Driver
+	blind  bool // the last look at the cluster failed
 }
 
 // attach makes a release ready to go on. A process that has not begun or
@@ -42,12 +45,12 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
 		r.retarget(a.Name, h.Workload.Name)
 	}
-	if !a.Cluster.has(h.Key) || c.Fence() > h.Fence {
+	if !a.Cluster.has(h.session()) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {
 			return nil, err
 		}
 	}
-	t := &target{app: a, s: a.Cluster.session(h.Key, h.Workload), r: r, h: h, fence: h.Fence}
+	t := &target{app: a, s: a.Cluster.session(h.session(), h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a, h)
 	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
 }
@@ -83,7 +86,11 @@ func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
 	}
 	ctx, cancel := context.WithTimeout(c, budget(c))
 	defer cancel()
-	return patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(c, ctx) })
+	st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(c, ctx) })
+	if err != nil && rel.late() && !stage.IsPermanent(final(err)) {
+		return rel.giveUp(c, err)
+	}
+	return st, err
 }
 
 // patiently does again what failed for a reason that may pass, as the engine
@@ -134,26 +141,29 @@ func next(format string, args ...any) stage.Status[stage.Release] {
 // objects applies the objects before or after the workload.
 func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructured, writes []Write, then Phase) (stage.Status[stage.Release], error) {
 	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes)
+	switch {
+	case err != nil || !ok:
+	case then == Rollout:
+		err = rel.applyBeside(ctx)
+	case then == Done:
+		err = rel.app.pruneObjects(ctx, rel.h)
+	}
+	ok = ok && err == nil
 	var failed *RolloutError
 	switch {
 	case err != nil && (errors.As(err, &failed) || stage.IsPermanent(final(err))):
 		return rel.turn(err), nil
-	case err != nil && ctx.Err() == nil:
+	case err != nil && (ctx.Err() == nil || rel.late()):
 		return stage.Status[stage.Release]{}, err
+	case err != nil:
+		return next("%s: %v", rel.howFar(), err), nil
 	case !ok:
-		return next("%s", detail), nil
-	}
-	if then == Done {
-		if err := rel.app.pruneObjects(ctx, rel.h); err != nil {
-			if stage.IsPermanent(final(err)) {
-				return rel.turn(err), nil
-			}
-			return stage.Status[stage.Release]{}, err
-		}
-		rel.h.enter(then)
-		return rel.end(ctx)
+		return next("%s: %s", rel.howFar(), detail), nil
 	}
 	rel.h.enter(then)
+	if then == Done {
+		return rel.end(ctx)
+	}
 	return next("the objects that %s needs are there", rel.app.Name), nil
 }
 
@@ -210,33 +220,21 @@ func (rel *release) running(st strategy.Status) stage.Status[stage.Release] {
 }
 
 // restore takes the changed objects back, then the workload and its traffic,
-// then removes what the release made.
+// then removes what the release made. Traffic that can go back at once does so
+// first, and an object that cannot be taken back keeps nothing else from it.
 func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
 	if !h.TakenBack {
-		if err := rel.app.takeBack(ctx, h); err != nil {
+		switch first, err := rel.leadsFirst(ctx); {
+		case err != nil:
 			return rel.unrestored(ctx, err)
+		case first:
+			return rel.restoreWorkload(ctx)
 		}
-		h.TakenBack = true
-		return next("going back: the changed objects are as they were"), nil
+		return rel.restoreObjects(ctx)
 	}
 	if h.Journal.Outcome == "" {
-		left, _ := ctx.Deadline()
-		j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
-		var gone *strategy.Violation
-		switch {
-		case errors.As(err, &gone) && gone.Rule == strategy.RuleMalformed:
-			// There is nothing to scale or to lead traffic to any more, as when the namespace is deleted.
-			return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
-		case err != nil && stage.IsPermanent(err):
-			return rel.unrestored(ctx, err)
-		case err != nil && ctx.Err() == nil:
-			return stage.Status[stage.Release]{}, err
-		case err != nil:
-			return next("%s", st.Detail), nil
-		}
-		h.Journal = j
-		return rel.running(st), nil
+		return rel.restoreWorkload(ctx)
 	}
 	if h.Journal.Restored {
 		if detail, ok, err := rel.leadBack(ctx); err != nil {
@@ -248,8 +246,32 @@ func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], e
 			return rel.unrestored(ctx, err)
 		}
 	}
+	if len(h.Stays) > 0 {
+		return rel.unrestored(ctx, nil)
+	}
 	h.enter(Done)
 	return next("%s", h.Journal.Reason), nil
+}
+
+// restoreWorkload lets the strategy go back.
+func (rel *release) restoreWorkload(ctx context.Context) (stage.Status[stage.Release], error) {
+	h := rel.h
+	left, _ := ctx.Deadline()
+	j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
+	var gone *strategy.Violation
+	switch {
+	case errors.As(err, &gone) && gone.Rule == strategy.RuleMalformed:
+		// There is nothing to scale or to lead traffic to any more, as when the namespace is deleted.
+		return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
+	case err != nil && stage.IsPermanent(err):
+		return rel.unrestored(ctx, err)
+	case err != nil && ctx.Err() == nil:
+		return stage.Status[stage.Release]{}, err
+	case err != nil:
+		return next("%s", st.Detail), nil
+	}
+	h.Journal = j
+	return rel.running(st), nil
 }
 
 // finishRestore removes what the release made and proves that the Deployment
@@ -295,22 +317,26 @@ func (rel *release) finishRestore(ctx context.Context) error {
 }
 
 // unrestored handles an error on the way back: one that may pass is reported
-// and tried again, one that will not ends the release unrestored.
+// and tried again, one that will not, and what stays, ends the release unrestored.
 func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[stage.Release], error) {
-	if !stage.IsPermanent(final(err)) {
+	if err != nil && !stage.IsPermanent(final(err)) {
 		if ctx.Err() != nil {
 			return next("going back: %v", err), nil
 		}
 		return stage.Status[stage.Release]{}, err
 	}
 	h := rel.h
-	h.Unrestored = err.Error()
+	why := slices.Clone(h.Stays)
+	if err != nil {
+		why = append(why, err.Error())
+	}
+	h.Unrestored = strings.Join(why, "; ")
 	h.Journal.Restored = false
 	if h.Journal.Outcome == "" {
-		h.Journal.Outcome, h.Journal.Reason = strategy.Failed, err.Error()
+		h.Journal.Outcome, h.Journal.Reason = strategy.Failed, h.Unrestored
 	}
 	h.enter(Done)
-	return next("the baseline is not restored: %v", err), nil
+	return next("the baseline is not restored: %s", h.Unrestored), nil
 }
 
 // clean removes what a release that has succeeded leaves behind: it first, since

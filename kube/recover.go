@@ -36,7 +36,8 @@ type RecoverOptions struct {
 // Finish fails with a *RolloutError if the new version does not become ready;
 // the baseline is restored then. It cannot write a Secret that the release had
 // not written yet, since no value is kept, and it has no Judge: a release that
-// still has an analysis to pass goes back.
+// still has an analysis to pass goes back. One that is being undone goes back
+// either way.
 //
 // Its error is ErrStale if the release has ended or another one has begun, and
 // a *RollbackError if the baseline cannot be restored. A nil opts is the zero
@@ -89,7 +90,10 @@ func (a App) recover(c *stage.Ctx, h *Handle, r *rendered, way Way, by string) e
 	}
 	if way == Restore {
 		signal := strategy.Signal{Kind: strategy.Rollback, By: orText(by, "recover"), Reason: "nobody worked on the release any more", At: time.Now()}
-		return rel.back(c, signal)
+		if err := h.turnRound(signal); err != nil {
+			return err
+		}
+		return rel.back(c)
 	}
 	if err := a.secretsWritten(c, h, r); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 // stranger connects as a small program that knows nothing but the cluster.
@@ -182,6 +183,69 @@ func TestUndoOfUnknownOutcome(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// undoing releases two versions and begins to undo the second one, which takes a
+// while.
+func (w *world) undoing(ctx context.Context) (undone chan error, before map[string]any) {
+	s := strategy.RedBlack{KeepOld: strategy.Immediately}
+	_, err := w.release("run-1/prod/1", "v1", s)
+	require.NoError(w.t, err)
+	before = w.picture()
+	e := w.engine("run-2/prod/1", "v2", s)
+	rel, err := e.run()
+	require.NoError(w.t, err)
+	w.images["v1"] = kubetest.Behavior{ReadyDelay: 2 * time.Minute}
+	undone = make(chan error, 1)
+	app := w.app
+	go func() { undone <- app.Undo(e.ctx(ctx), e.in, &rel) }()
+	time.Sleep(10 * time.Second)
+	return undone, before
+}
+
+func TestUndoHoldsTheApp(t *testing.T) {
+	bubble(t, smallYAML, func(w *world) {
+		defer w.client.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		undone, before := w.undoing(ctx)
+		e := w.engine("run-3/prod/1", "v3", strategies["redblack"])
+		_, err := w.app.Start(e.ctx(ctx), e.in)
+		require.ErrorIs(t, err, kube.ErrBusy)
+		require.NoError(t, <-undone)
+		require.Equal(t, before, w.picture())
+		_, err = e.run()
+		require.NoError(t, err)
+	})
+}
+
+// An undo whose process has died is brought to its end, whichever way is asked for.
+func TestRecoverOfAnUndo(t *testing.T) {
+	for _, way := range []kube.Way{kube.Restore, kube.Finish} {
+		t.Run(string(way), func(t *testing.T) {
+			bubble(t, smallYAML, func(w *world) {
+				ctx, cancel := context.WithCancel(context.Background())
+				undone, before := w.undoing(ctx)
+				cancel()
+				require.ErrorIs(t, <-undone, context.Canceled)
+				w.client.Close()
+				c := w.stranger()
+				defer c.Close()
+				list, err := c.Orphans(context.Background(), "shop")
+				require.NoError(t, err)
+				require.Len(t, list, 1)
+				require.Equal(t, "run-2/prod/1", list[0].Release)
+				err = c.Recover(context.Background(), list[0], way, nil)
+				if way == kube.Finish {
+					require.ErrorContains(t, err, "the release is undone")
+				} else {
+					require.NoError(t, err)
+				}
+				require.Equal(t, before, w.picture())
+				require.Equal(t, map[string]int{"v1": 1}, w.serving())
+			})
+		})
 	}
 }
 

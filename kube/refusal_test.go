@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"testing"
@@ -74,6 +75,20 @@ func TestRefusedManifestsWriteNothing(t *testing.T) {
 				var e *kube.BindError
 				require.ErrorAs(t, err, &e)
 				require.Equal(t, "shop/web", e.Artifact)
+			},
+		},
+		"replicas of zero": {
+			strings.Replace(shopYAML, "replicas: 3", "replicas: 0", 1),
+			func(t *testing.T, err error) {
+				require.ErrorIs(t, err, kube.ErrInvalid)
+				require.ErrorContains(t, err, "spec.replicas")
+			},
+		},
+		"versions that must not run at once": {
+			strings.Replace(shopYAML, "replicas: 3", "replicas: 3\n  strategy: {type: Recreate}", 1),
+			func(t *testing.T, err error) {
+				require.ErrorIs(t, err, kube.ErrInvalid)
+				require.ErrorContains(t, err, "spec.strategy.type")
 			},
 		},
 		"an object defined twice": {
@@ -199,6 +214,39 @@ func TestTwoReleasesDoNotRunAtOnce(t *testing.T) {
 	})
 }
 
+func TestTwoFirstReleasesDoNotRunAtOnce(t *testing.T) {
+	bubble(t, smallYAML, func(w *world) {
+		defer w.client.Close()
+		w.k.Inject(kubetest.Fault{Verb: "create", Resource: "configmaps", Delay: time.Second})
+		errs := make(chan error, 2)
+		for _, key := range []string{"run-1/prod/1", "run-2/prod/1"} {
+			e := w.engine(key, "v1", strategy.Rolling{})
+			go func() {
+				_, err := w.app.Start(e.ctx(context.Background()), e.in)
+				errs <- err
+			}()
+		}
+		lost := cmp.Or(<-errs, <-errs)
+		require.ErrorIs(t, lost, kube.ErrBusy)
+		require.False(t, stage.IsPermanent(lost))
+	})
+}
+
+func TestPausedManifestIsRefused(t *testing.T) {
+	for name, s := range strategies {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, strings.Replace(smallYAML, "  replicas: 1\n", "  replicas: 1\n  paused: true\n", 1), func(w *world) {
+				err := w.untouched(func() error {
+					_, err := w.release("run-1/prod/1", "v1", s)
+					return err
+				})
+				require.ErrorIs(t, err, kube.ErrInvalid)
+				require.ErrorContains(t, err, "spec.paused")
+			})
+		})
+	}
+}
+
 func TestBadAppIsRefusedAtOnceAndWhole(t *testing.T) {
 	err := kube.App{Name: "Shop!"}.Validate()
 	for _, field := range []string{"Cluster", "Env", "Namespace", "Name", "Manifests"} {
@@ -220,6 +268,15 @@ func TestRouterWithoutName(t *testing.T) {
 		err := kube.App{Router: r}.Validate()
 		require.ErrorIs(t, err, kube.ErrInvalid)
 		require.ErrorContains(t, err, `the name of the `+kind+` is ""`)
+	}
+}
+
+// A pointer to a Router is no Router of this package, and would be ignored.
+func TestRouterMustBeAValue(t *testing.T) {
+	for _, r := range []kube.Router{&kube.IngressSwitch{Name: "shop"}, &kube.HTTPRoute{Name: "shop"}, (*kube.HTTPRoute)(nil), (*kube.Ingress)(nil)} {
+		app := kube.App{Router: r}
+		require.ErrorContains(t, app.Validate(), "as a value")
+		require.ErrorIs(t, app.Supports(strategy.RedBlack{}), kube.ErrInvalid)
 	}
 }
 
@@ -352,4 +409,21 @@ func (w *world) portsAgree() {
 			}
 		}
 	}
+}
+
+// A manager whose name begins like the App's own is another one.
+func TestManagersOfTheSamePrefixAreForeign(t *testing.T) {
+	const config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\ndata: {colour: red}\n"
+	bubble(t, smallYAML+config, func(w *world) {
+		_, err := w.typed().CoreV1().ConfigMaps("shop").Patch(context.Background(), "flags", types.ApplyPatchType,
+			[]byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"flags"},"data":{"colour":"blue"}}`), metav1.PatchOptions{FieldManager: "gennaker-ops"})
+		require.NoError(t, err)
+		err = w.untouched(func() error {
+			_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
+			return err
+		})
+		var c *kube.ConflictError
+		require.ErrorAs(t, err, &c)
+		require.Contains(t, c.Conflicts[0].Manager, "gennaker-ops")
+	})
 }

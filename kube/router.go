@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/gennaker/gennaker/strategy"
 )
@@ -27,13 +28,24 @@ type Router interface {
 	entry(a App) Object
 }
 
+// checkRouter refuses a Router that is none of this package's values: a pointer to one
+// would be taken for another kind.
+func (a App) checkRouter() error {
+	switch a.Router.(type) {
+	case nil, HTTPRoute, Ingress, IngressSwitch:
+		return nil
+	}
+	return fmt.Errorf("Router: %w: it is a %T; give an HTTPRoute, an Ingress or an IngressSwitch as a value", ErrInvalid, a.Router)
+}
+
 // splitter is a Router that splits.
 type splitter interface {
 	Router
 	// copies reports whether a third version can have a share.
 	copies() bool
-	// check refuses an entry that cannot be split.
-	check(entry *unstructured.Unstructured, fronts []front) error
+	// check refuses an entry that does not lead to the App or, if the release splits,
+	// cannot be split.
+	check(entry *unstructured.Unstructured, fronts []front, splits bool) error
 	// read returns the weights that are written, by Service; nil if all traffic
 	// goes to the front.
 	read(in routing) routed
@@ -74,6 +86,7 @@ type routed struct {
 	weights  []weight // nil if all goes to the front
 	uneven   bool     // its rules do not agree
 	accepted bool     // by every parent, at the generation that is written
+	why      string   // it is not accepted
 	stamp    strategy.Stamp
 }
 
@@ -142,11 +155,26 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if live == nil {
 		return fmt.Errorf("%s: %w: App.Router names it, but it is neither in the manifests nor in the cluster", o, ErrInvalid)
 	}
-	if err := router.check(live, r.fronts); err != nil {
+	if err := router.check(live, r.fronts, h.splits()); err != nil {
 		return err
 	}
+	in := routing{app: a, front: frontOf(live, r.fronts)}
 	if o.Kind == "HTTPRoute" {
-		h.Whole = wholeWeights(live, frontOf(live, r.fronts))
+		h.Whole = in.wholeWeights(live)
+	}
+	if !h.splits() {
+		return nil
+	}
+	track := in.front + canaryTrack
+	if h.needs().Copies {
+		track = in.front + baselineTrack
+	}
+	if len(track) > validation.DNS1035LabelMaxLength {
+		return fmt.Errorf("Service %s/%s: %w: while the traffic is split there is a Service %s beside it, whose name is too long: it must have at most %d bytes",
+			a.Namespace, in.front, ErrInvalid, track, validation.DNS1035LabelMaxLength)
+	}
+	if s, ok := router.(Ingress); ok {
+		return s.checkSecond(ctx, a)
 	}
 	return nil
 }
@@ -173,7 +201,9 @@ func (v *view) split(t strategy.Traffic) strategy.Traffic {
 	if got.stamp.Key == v.h.Key && (t.Stamp.Key != v.h.Key || got.stamp.Step > t.Stamp.Step) {
 		t.Stamp = got.stamp
 	}
-	t.Accepted = t.Accepted && got.accepted
+	if v.h.splits() || len(got.weights) > 0 || got.uneven || v.h.Journal.Baseline != nil && splits(v.h.Journal.Baseline.Route) {
+		t.Accepted, t.Unaccepted = t.Accepted && got.accepted, got.why
+	}
 	if len(got.weights) == 0 && !got.uneven {
 		return t
 	}

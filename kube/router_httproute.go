@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,10 +20,12 @@ import (
 // leads to the App's Service it writes that backend and no other; what else the
 // rule, and the other rules, lead to stays as it is. Weights are in force when
 // every parent has accepted them, with all references resolved, at the generation
-// that was written. Two and three versions can share the traffic.
+// that was written; a strategy that does not split does not ask the parents. Two and
+// three versions can share the traffic.
 //
 // In a rule with backends of others, the Service's own weight is what is split: it
-// must be large enough, such as 100.
+// must be large enough, such as 100. A rule may name the Service several times, as
+// with several ports, and each is split; a backend of weight 0 is left alone.
 type HTTPRoute struct {
 	Name string // in the App's namespace
 }
@@ -41,9 +44,14 @@ func (r HTTPRoute) copies() bool { return true }
 
 func (r HTTPRoute) clean(context.Context, App) error { return nil }
 
-func (r HTTPRoute) check(entry *unstructured.Unstructured, fronts []front) error {
-	if frontOf(entry, fronts) == "" {
+func (r HTTPRoute) check(entry *unstructured.Unstructured, fronts []front, splits bool) error {
+	front := frontOf(entry, fronts)
+	if front == "" {
 		return fmt.Errorf("%s: %w: no rule leads to a Service of the App", objectOf(entry), ErrInvalid)
+	}
+	whole := routing{front: front, app: App{Namespace: entry.GetNamespace()}}.wholeWeights(entry)
+	if splits && !slices.ContainsFunc(whole, func(w int64) bool { return w != 0 }) {
+		return fmt.Errorf("%s: %w: every rule that leads to a Service of the App gives it the weight 0, so there is nothing to split", objectOf(entry), ErrInvalid)
 	}
 	return nil
 }
@@ -53,7 +61,9 @@ func frontOf(entry *unstructured.Unstructured, fronts []front) string {
 	var named []string
 	for _, rule := range items(entry.Object, "spec", "rules") {
 		for _, b := range items(rule, "backendRefs") {
-			named = append(named, str(b, "name"))
+			if isService(b, entry.GetNamespace()) {
+				named = append(named, str(b, "name"))
+			}
 		}
 		for _, p := range items(rule, "http", "paths") {
 			named = append(named, str(p, "backend", "service", "name"))
@@ -68,21 +78,53 @@ func frontOf(entry *unstructured.Unstructured, fronts []front) string {
 	return ""
 }
 
+// isService reports whether a backend is a Service of the namespace, which is that of
+// the route.
+func isService(b map[string]any, ns string) bool {
+	return cmp.Or(str(b, "kind"), "Service") == "Service" && str(b, "group") == "" && cmp.Or(str(b, "namespace"), ns) == ns
+}
+
+// portions are the backends of a rule that are the front or Services of the split, by
+// the one backend of which they were made. A rule may name the front more than once.
+func (in routing) portions(rule map[string]any) [][]map[string]any {
+	var out [][]map[string]any
+	for _, b := range items(rule, "backendRefs") {
+		if !in.ours(b) {
+			continue
+		}
+		if n := len(out) - 1; n >= 0 && in.sameBackend(out[n], b) {
+			out[n] = append(out[n], b)
+		} else {
+			out = append(out, []map[string]any{b})
+		}
+	}
+	return out
+}
+
 // ours reports whether a backend is the front or a Service of the split.
-func ours(b map[string]any, front string) bool {
-	kind, ns, name := str(b, "kind"), str(b, "namespace"), str(b, "name")
-	return (kind == "" || kind == "Service") && ns == "" && (name == front || name == front+canaryTrack || name == front+baselineTrack)
+func (in routing) ours(b map[string]any) bool {
+	name := str(b, "name")
+	return isService(b, in.app.Namespace) && (name == in.front || name == in.front+canaryTrack || name == in.front+baselineTrack)
+}
+
+// sameBackend reports whether a backend is another share of the same one.
+func (in routing) sameBackend(portion []map[string]any, b map[string]any) bool {
+	rest := func(b map[string]any) map[string]any {
+		b = maps.Clone(b)
+		delete(b, "name")
+		delete(b, "weight")
+		return b
+	}
+	return reflect.DeepEqual(rest(portion[0]), rest(b)) &&
+		!slices.ContainsFunc(portion, func(x map[string]any) bool { return str(x, "name") == str(b, "name") })
 }
 
 // wholeWeights are the front's weights in the rules that lead to it.
-func wholeWeights(route *unstructured.Unstructured, front string) []int64 {
+func (in routing) wholeWeights(route *unstructured.Unstructured) []int64 {
 	var out []int64
 	for _, rule := range items(route.Object, "spec", "rules") {
-		for _, b := range items(rule, "backendRefs") {
-			if str(b, "name") == front && ours(b, front) {
-				out = append(out, integerOr(-1, b, "weight"))
-				break
-			}
+		for _, portion := range in.portions(rule) {
+			out = append(out, integerOr(-1, portion[0], "weight"))
 		}
 	}
 	return out
@@ -93,27 +135,20 @@ func (r HTTPRoute) read(in routing) routed {
 	if route == nil {
 		return routed{accepted: true} // the Services lead wherever they lead
 	}
-	out := routed{accepted: accepted(route), stamp: stampOf(route)}
+	out := routed{why: unaccepted(route), stamp: stampOf(route)}
+	out.accepted = out.why == ""
 	var first []weight
 	seen := false
 	for _, rule := range items(route.Object, "spec", "rules") {
-		mine, total := []weight{}, int64(0)
-		for _, b := range items(rule, "backendRefs") {
-			if ours(b, in.front) {
-				total += integerOr(1, b, "weight")
+		for _, portion := range in.portions(rule) {
+			mine := percentages(portion)
+			switch {
+			case len(mine) == 0:
+			case !seen:
+				first, seen = mine, true
+			case !reflect.DeepEqual(first, mine):
+				out.uneven = true
 			}
-		}
-		for _, b := range items(rule, "backendRefs") {
-			if ours(b, in.front) && total > 0 {
-				mine = append(mine, weight{str(b, "name"), int(integerOr(1, b, "weight") * 100 / total)})
-			}
-		}
-		switch {
-		case len(mine) == 0:
-		case !seen:
-			first, seen = mine, true
-		case !reflect.DeepEqual(first, mine):
-			out.uneven = true
 		}
 	}
 	if len(first) == 1 && first[0].service == in.front {
@@ -123,27 +158,74 @@ func (r HTTPRoute) read(in routing) routed {
 	return out
 }
 
-// accepted reports whether every parent has taken the route over as it is written
-// now.
-func accepted(route *unstructured.Unstructured) bool {
+// percentages are the shares of backends; none if they get nothing at all.
+func percentages(portion []map[string]any) []weight {
+	var out []weight
+	total := int64(0)
+	for _, b := range portion {
+		total += integerOr(1, b, "weight")
+	}
+	for _, b := range portion {
+		if total > 0 {
+			out = append(out, weight{str(b, "name"), int(integerOr(1, b, "weight") * 100 / total)})
+		}
+	}
+	return out
+}
+
+// unaccepted says which parent has not taken the route over as it is written now;
+// empty if all have.
+func unaccepted(route *unstructured.Unstructured) string {
 	refs := items(route.Object, "spec", "parentRefs")
 	parents := items(route.Object, "status", "parents")
 	for _, ref := range refs {
-		ok := slices.ContainsFunc(parents, func(p map[string]any) bool {
+		why := "it has said nothing about the route"
+		for _, p := range parents {
 			at, _, _ := unstructured.NestedMap(p, "parentRef")
-			return sameParent(at, ref) && conditionHolds(p, "Accepted", route.GetGeneration()) &&
-				conditionHolds(p, "ResolvedRefs", route.GetGeneration()) && !is(p, "PartiallyInvalid")
-		})
-		if !ok {
-			return false
+			if !sameParent(at, ref, route.GetNamespace()) {
+				continue
+			}
+			if why = refusedBy(p, route.GetGeneration()); why == "" {
+				break
+			}
+		}
+		if why != "" {
+			return fmt.Sprintf("HTTPRoute %s: parent %s: %s", route.GetName(), str(ref, "name"), why)
 		}
 	}
-	return len(refs) > 0
+	if len(refs) == 0 {
+		return fmt.Sprintf("HTTPRoute %s: it has no parentRefs", route.GetName())
+	}
+	return ""
 }
 
-func sameParent(a, b map[string]any) bool {
-	return str(a, "name") == str(b, "name") && str(a, "namespace") == str(b, "namespace") &&
-		str(a, "sectionName") == str(b, "sectionName") && integer(a, "port") == integer(b, "port")
+// refusedBy says why a parent has not taken the route over; empty if it has.
+func refusedBy(parent map[string]any, generation int64) string {
+	for _, kind := range []string{"Accepted", "ResolvedRefs"} {
+		if conditionHolds(parent, kind, generation) {
+			continue
+		}
+		for _, c := range items(parent, "conditions") {
+			if str(c, "type") == kind && str(c, "status") != "True" {
+				return fmt.Sprintf("%s is %s: %s: %s", kind, str(c, "status"), str(c, "reason"), str(c, "message"))
+			}
+		}
+		return kind + " does not hold yet at its generation"
+	}
+	if is(parent, "PartiallyInvalid") {
+		return "PartiallyInvalid is True"
+	}
+	return ""
+}
+
+// sameParent compares a reference in the status with one of the route. A controller
+// may have filled in what was left out.
+func sameParent(a, b map[string]any, ns string) bool {
+	of := func(ref map[string]any) [5]string {
+		return [5]string{str(ref, "name"), cmp.Or(str(ref, "namespace"), ns), str(ref, "sectionName"),
+			cmp.Or(str(ref, "group"), gatewayGroup), cmp.Or(str(ref, "kind"), "Gateway")}
+	}
+	return of(a) == of(b) && integer(a, "port") == integer(b, "port")
 }
 
 func conditionHolds(parent map[string]any, kind string, generation int64) bool {
@@ -163,15 +245,19 @@ func (r HTTPRoute) write(ctx context.Context, t *target, in routing, weights []w
 	n := 0
 	for _, x := range rules {
 		rule, _ := x.(map[string]any)
-		if !slices.ContainsFunc(items(rule, "backendRefs"), func(b map[string]any) bool { return ours(b, in.front) }) {
+		portions := in.portions(rule)
+		if len(portions) == 0 {
 			continue
 		}
-		whole := int64(-1)
-		if n < len(in.whole) {
-			whole = in.whole[n]
+		wholes := make([]int64, len(portions))
+		for i := range wholes {
+			wholes[i] = -1
+			if n < len(in.whole) {
+				wholes[i] = in.whole[n]
+			}
+			n++
 		}
-		n++
-		refs, err := backends(rule, in.front, weights, whole)
+		refs, err := in.backends(rule, weights, wholes)
 		if err != nil {
 			return stage.Permanent(fmt.Errorf("%s: %w", objectOf(route), err))
 		}
@@ -194,45 +280,66 @@ func (r HTTPRoute) write(ctx context.Context, t *target, in routing, weights []w
 }
 
 // backends replaces our backends of a rule and leaves the others alone.
-func backends(rule map[string]any, front string, weights []weight, whole int64) ([]any, error) {
+func (in routing) backends(rule map[string]any, weights []weight, wholes []int64) ([]any, error) {
+	portions, all := in.portions(rule), items(rule, "backendRefs")
+	others := slices.ContainsFunc(all, func(b map[string]any) bool { return !in.ours(b) })
 	var out []any
-	placed, alone := false, true
-	all := items(rule, "backendRefs")
-	for _, b := range all {
-		alone = alone && ours(b, front)
-	}
+	next, left := 0, 0
 	for _, b := range all {
 		switch {
-		case !ours(b, front):
+		case !in.ours(b):
 			out = append(out, b)
 			continue
-		case placed:
+		case left > 0:
+			left-- // it is in the portion that has been placed
 			continue
 		}
-		placed = true
-		if len(weights) == 0 {
-			one := maps.Clone(b)
-			one["name"] = front
-			delete(one, "weight")
-			if whole >= 0 {
-				one["weight"] = whole
+		portion, whole := portions[next], wholes[next]
+		next, left = next+1, len(portion)-1
+		if whole == 0 {
+			for _, b := range portion {
+				out = append(out, b)
 			}
-			out = append(out, one)
 			continue
 		}
-		for _, w := range weights {
-			one := maps.Clone(b)
-			one["name"] = w.service
+		placed, err := in.share(portion[0], weights, whole, others, len(portions) > 1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, placed...)
+	}
+	return out, nil
+}
+
+// share divides a backend that had the weight whole, or none if that is negative.
+// Its parts keep its weight beside others; beside more of ours they keep its
+// proportion to them.
+func (in routing) share(backend map[string]any, weights []weight, whole int64, others, more bool) ([]any, error) {
+	if len(weights) == 0 {
+		one := maps.Clone(backend)
+		one["name"] = in.front
+		delete(one, "weight")
+		if whole >= 0 {
+			one["weight"] = whole
+		}
+		return []any{one}, nil
+	}
+	var out []any
+	for _, w := range weights {
+		one := maps.Clone(backend)
+		one["name"] = w.service
+		switch share := max(whole, 1) * int64(w.percent); {
+		case others && share%100 != 0:
+			return nil, fmt.Errorf("%w: the backend %s has weight %d beside others, of which %d%% is no whole number; give it and the others a hundred times the weight",
+				ErrInvalid, in.front, max(whole, 1), w.percent)
+		case others:
+			one["weight"] = share / 100
+		case more:
+			one["weight"] = share
+		default:
 			one["weight"] = int64(w.percent)
-			if share := max(whole, 1) * int64(w.percent); !alone {
-				if share%100 != 0 {
-					return nil, fmt.Errorf("%w: the backend %s has weight %d beside others, of which %d%% is no whole number; give it and the others a hundred times the weight",
-						ErrInvalid, front, max(whole, 1), w.percent)
-				}
-				one["weight"] = share / 100
-			}
-			out = append(out, one)
 		}
+		out = append(out, one)
 	}
 	return out, nil
 }

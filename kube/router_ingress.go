@@ -17,7 +17,8 @@ import (
 // other controllers understand, too: a second Ingress, NAME-canary, takes a weight
 // of the requests for the same hosts and paths. The Ingress is among the App's
 // manifests or was there before, and is not written. Two versions can share the
-// traffic, not three.
+// traffic, not three. What comes by its default backend is not split. Somebody else's
+// Ingress of the name NAME-canary is not touched, and a split refused.
 //
 // No controller says when it has taken an Ingress over: what is written counts as
 // accepted, and the strategy's settle time must cover the rest. An Ingress with
@@ -40,9 +41,14 @@ func (r Ingress) copies() bool { return false }
 
 func (r Ingress) second() string { return r.Name + canaryTrack }
 
-func (r Ingress) check(entry *unstructured.Unstructured, fronts []front) error {
-	if frontOf(entry, fronts) == "" {
+func (r Ingress) check(entry *unstructured.Unstructured, fronts []front, splits bool) error {
+	front := frontOf(entry, fronts)
+	if front == "" {
 		return fmt.Errorf("%s: %w: it leads to no Service of the App", objectOf(entry), ErrInvalid)
+	}
+	if splits && len(r.rules(entry, front)) == 0 {
+		return fmt.Errorf("%s: %w: only its default backend leads to the App, which cannot be split; give it a rule with a path to Service %s, or use strategy.RedBlack",
+			objectOf(entry), ErrInvalid, front)
 	}
 	if entry.GetAnnotations()[nginx+"affinity"] != "" {
 		return fmt.Errorf("%s: %w: with session affinity the weights of a canary have no effect on known clients; remove the annotation %saffinity or use strategy.RedBlack",
@@ -51,8 +57,27 @@ func (r Ingress) check(entry *unstructured.Unstructured, fronts []front) error {
 	return nil
 }
 
+// checkSecond refuses to split where somebody else has the second Ingress.
+func (r Ingress) checkSecond(ctx context.Context, a App) error {
+	o := r.entry(a)
+	o.Name = r.second()
+	live, err := a.Cluster.get(ctx, o)
+	if err != nil || live == nil || live.GetLabels()[LabelApp] == a.Name {
+		return err
+	}
+	return fmt.Errorf("%s: %w: the split needs an Ingress of this name, and this one is not the App's; rename it, or the Ingress %s", o, ErrInvalid, r.Name)
+}
+
+// own is the second Ingress; nil if there is none, or another that is not the App's.
+func (r Ingress) own(in routing) *unstructured.Unstructured {
+	if u := in.find(r.second()); u != nil && u.GetLabels()[LabelApp] == in.app.Name {
+		return u
+	}
+	return nil
+}
+
 func (r Ingress) read(in routing) routed {
-	second := in.find(r.second())
+	second := r.own(in)
 	if second == nil || second.GetAnnotations()[nginx+"canary"] != "true" {
 		return routed{accepted: true}
 	}
@@ -81,6 +106,9 @@ func (r Ingress) write(ctx context.Context, t *target, in routing, weights []wei
 		return r.silence(ctx, t, in, stamp)
 	}
 	entry := in.find(r.Name)
+	if r.own(in) == nil && in.find(r.second()) != nil {
+		return stage.Permanent(fmt.Errorf("Ingress %s/%s: %w: somebody else has made it", t.app.Namespace, r.second(), ErrDrift))
+	}
 	if entry == nil {
 		return stage.Permanent(fmt.Errorf("Ingress %s/%s: %w: it is gone", t.app.Namespace, r.Name, ErrDrift))
 	}
@@ -132,7 +160,7 @@ func (r Ingress) rules(entry *unstructured.Unstructured, front string) []any {
 
 // silence takes the canary's weight away.
 func (r Ingress) silence(ctx context.Context, t *target, in routing, stamp strategy.Stamp) error {
-	second := in.find(r.second())
+	second := r.own(in)
 	if second == nil {
 		return nil
 	}

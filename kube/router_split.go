@@ -148,12 +148,17 @@ func (t *target) prepareTrack(ctx context.Context, version string) error {
 	return t.makeTrack(ctx, svc, t.track(in.front, version), version)
 }
 
-// splits reports whether the release may split the traffic by weight. One by a
-// strategy that is not known here may.
-func (h *Handle) splits() bool {
+// splits reports whether the release may split the traffic by weight.
+func (h *Handle) splits() bool { return h.needs().Weights }
+
+// needs are what the release's strategy needs. One that is not known here may need
+// weights.
+func (h *Handle) needs() strategy.Capabilities {
 	s, err := strategy.Decode(h.Journal.Strategy)
-	needy, ok := s.(strategy.Needy)
-	return err != nil || !ok || needy.Needs().Weights
+	if needy, ok := s.(strategy.Needy); ok && err == nil {
+		return needy.Needs()
+	}
+	return strategy.Capabilities{Weights: true}
 }
 
 // unite sends all traffic through the front again.

@@ -19,7 +19,7 @@ import (
 // of trouble. All of it can be had again; nothing in it must not be lost.
 type session struct {
 	cluster   *Cluster
-	key       string
+	key       string // see Handle.session
 	reader    string // see strategy.Observation.Reader
 	kind      string // of the workload
 	workloads *cache

@@ -76,7 +76,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
 		return Handle{}, err
 	}
-	session := a.Cluster.session(h.Key, h.Workload)
+	session := a.Cluster.session(h.session(), h.Workload)
 	defer func() { session.rest(c.Err() != nil) }()
 	if h.Switch != nil {
 		session.watchRoutes(a, &h)

@@ -14,8 +14,10 @@ const maxTemplate = 16 << 20
 
 // Templates reads files as FS does and executes each as a Go template
 // (text/template) with data before it is parsed as YAML. A key or field that
-// data does not have is an error, never "<no value>". The function json writes
-// a value as JSON, which is YAML too and needs no quoting:
+// data does not have is an error, and so is a value that is nil where it would be
+// written, never "<no value>". A condition (if, with, range), and or before its last
+// value, may look with index for a key that is not there. The function json writes a value, nil included, as JSON,
+// which is YAML too and needs no quoting:
 //
 //	host: {{json .Host}}
 //
@@ -34,9 +36,14 @@ func Templates(fsys fs.FS, data any, patterns ...string) Manifests {
 }
 
 func execute(name string, text []byte, data any) ([]byte, error) {
-	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON}).Parse(string(text))
+	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON, demandValue: present, demandKey: index}).Parse(string(text))
 	if err != nil {
 		return nil, err
+	}
+	for _, t := range t.Templates() {
+		if t.Tree != nil {
+			demand(t.Tree, t.Root)
+		}
 	}
 	var out limitedBuffer
 	if err := t.Execute(&out, data); err != nil {
@@ -64,6 +71,10 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 func readFiles(fsys fs.FS, patterns []string, m *Manifests) func(func(string, []byte) bool) {
 	if len(patterns) == 0 {
 		patterns = []string{"*.yaml"}
+	}
+	if fsys == nil {
+		m.errs = append(m.errs, &ManifestError{Source: "files", Err: fmt.Errorf("%w: the file system is nil", ErrInvalid)})
+		patterns = nil
 	}
 	return func(yield func(string, []byte) bool) {
 		for _, p := range patterns {

@@ -30,7 +30,7 @@ func (s Canary) pooled(t *turn, weight int) (Decision, bool) {
 		}
 	}
 	if !t.o.Traffic.Absent && !t.o.Traffic.Accepted {
-		return t.slow(PhasePropagate, 0, "the platform has not accepted the route yet", s.deadlines()), false
+		return t.slow(PhasePropagate, 0, t.o.Traffic.unaccepted(), s.deadlines()), false
 	}
 	older := 0
 	for _, o := range t.o.Versions {

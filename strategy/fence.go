@@ -20,7 +20,7 @@ func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 	lag, foreign := "", "" // pods that are gone carry no stamp
 	var behind []string
 	for slot, w := range j.Writes {
-		if w.Known == 0 || w.Known == w.Lost || !seen.Stamped || w.Action.Op == OpEvict {
+		if w.Known == 0 || !seen.Stamped || w.Action.Op == OpEvict {
 			continue
 		}
 		switch stamp := seen.stamp(w.Action); {
@@ -29,7 +29,7 @@ func fence(seen Observation, j Journal, now time.Time) (Journal, Status, bool) {
 		case stamp.Key == j.Release.Key && stamp.Step >= w.Known:
 			w.Reader = seen.Reader
 			j.Writes[slot] = w
-		case seen.Reader == "" || w.Reader != seen.Reader:
+		case w.Lost != w.Known && (seen.Reader == "" || w.Reader != seen.Reader):
 			behind = append(behind, slot)
 		}
 	}

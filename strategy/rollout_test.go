@@ -358,6 +358,27 @@ func TestRemovedStampIsNotWaitedForAgainAndAgain(t *testing.T) {
 	}
 }
 
+// A rollout that has given a stamp up still notices that another one has come.
+func TestTakenOverAfterALostStamp(t *testing.T) {
+	c := cluster(strategytest.Options{})
+	c.Running("v1", 2)
+	r := start(t, c, strategy.RedBlack{KeepOld: time.Hour}, 2)
+	var stamp strategy.Stamp
+	lost := false
+	r.see = func(o *strategy.Observation) {
+		if lost {
+			o.Traffic.Stamp = stamp
+		}
+	}
+	r.until(strategy.PhaseKeep)
+	lost = true
+	for begun := c.Now(); c.Now().Sub(begun) < 5*time.Minute; {
+		r.step()
+	}
+	stamp = strategy.Stamp{Key: "other", Step: 1}
+	require.ErrorContains(t, r.run(), `taken over by the rollout "other"`)
+}
+
 func TestJournalOfANewerRelease(t *testing.T) {
 	c := cluster(strategytest.Options{})
 	r := start(t, c, strategy.RedBlack{}, 1)

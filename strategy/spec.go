@@ -3,8 +3,10 @@ package strategy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"time"
 )
 
@@ -31,8 +33,8 @@ type Spec struct {
 
 // Encode validates s and returns what is to be recorded.
 func Encode(s Strategy) (Spec, error) {
-	if s == nil {
-		return Spec{}, &SpecError{Kind: "", Err: fmt.Errorf("no strategy; use strategy.Rolling{} or strategy.RedBlack{}")}
+	if absent(s) {
+		return Spec{}, errNone
 	}
 	if err := s.Validate(); err != nil {
 		return Spec{}, &SpecError{Kind: s.Kind(), Err: err}
@@ -42,6 +44,14 @@ func Encode(s Strategy) (Spec, error) {
 		return Spec{}, &SpecError{Kind: s.Kind(), Err: err}
 	}
 	return Spec{Kind: s.Kind(), Config: b}, nil
+}
+
+var errNone = &SpecError{Err: errors.New("no strategy; use strategy.Rolling{} or strategy.RedBlack{}")}
+
+// absent reports whether s is nil, or a pointer that is.
+func absent(s Strategy) bool {
+	v := reflect.ValueOf(s)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // Decode returns the strategy of this package that spec records. A kind that

@@ -89,6 +89,19 @@ func TestAmount(t *testing.T) {
 	}
 }
 
+// A pointer to a strategy is as good as its value, unless it is nil.
+func TestPointerToAStrategy(t *testing.T) {
+	want, err := strategy.Encode(strategy.RedBlack{KeepOld: time.Hour})
+	require.NoError(t, err)
+	got, err := strategy.Encode(&strategy.RedBlack{KeepOld: time.Hour})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	var bad *strategy.SpecError
+	_, err = strategy.Encode((*strategy.RedBlack)(nil))
+	require.ErrorAs(t, err, &bad)
+	require.ErrorAs(t, strategy.Supports(nil, (*strategy.Canary)(nil)), &bad)
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add("redblack/v1", `{"keepOld":"forever","ready":"50%"}`)
 	f.Add("rolling/v1", `{"maxSurge":2,"pauseAt":"10%"}`)

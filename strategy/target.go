@@ -68,6 +68,9 @@ func (e *CapabilityError) Permanent() bool { return true }
 // Supports reports whether t can perform s; the error is a *CapabilityError.
 // Ask it when the pipeline is defined, not in the middle of a rollout.
 func Supports(t Target, s Strategy) error {
+	if absent(s) {
+		return errNone
+	}
 	capable, ok := t.(Capable)
 	needy, asks := s.(Needy)
 	if !ok || !asks {

@@ -46,6 +46,8 @@ type Traffic struct {
 	// of the write. On a Service it is true with the write, on an HTTPRoute it is
 	// what every parent's conditions say.
 	Accepted bool `json:"accepted"`
+	// Unaccepted is why it is not Accepted, for people; empty if that is not known.
+	Unaccepted string `json:"unaccepted,omitempty"`
 	// Endpoints are where the front truly leads, over all slices and address
 	// families, one per version. Addresses that belong to no known version are
 	// listed under the empty version.
@@ -93,7 +95,7 @@ func (t Traffic) Ready(version string) int {
 // with at least ready ready addresses, and if not, why.
 func (t Traffic) Only(version string, ready int) (why string, ok bool) {
 	if !t.Accepted {
-		return "the platform has not accepted the route yet", false
+		return t.unaccepted(), false
 	}
 	for _, e := range t.Endpoints {
 		if e.Version != version && e.Ready+e.NotReady > 0 {
@@ -110,12 +112,20 @@ func (t Traffic) Only(version string, ready int) (why string, ok bool) {
 	return "", true
 }
 
+func (t Traffic) unaccepted() string {
+	text := "the platform has not accepted the route yet"
+	if t.Unaccepted != "" {
+		text += ": " + t.Unaccepted
+	}
+	return text
+}
+
 // Leads reports whether the front truly leads where route says and nowhere else,
 // with at least so many ready addresses of each version as ready says, and if
 // not, why. AnyVersion in a route stands for every version that ready names.
 func (t Traffic) Leads(route []Share, ready map[string]int) (why string, ok bool) {
 	if !t.Accepted {
-		return "the platform has not accepted the route yet", false
+		return t.unaccepted(), false
 	}
 	if !t.to(route) {
 		return "the front has another route", false
