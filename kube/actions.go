@@ -281,7 +281,7 @@ func live0(u *unstructured.Unstructured) *unstructured.Unstructured {
 
 // nativeConfig is the configuration of a version for the controller.
 func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if a.Version == t.r.version {
+	if a.Version == t.r.version && !(t.h.restoring() && a.Version == t.h.NativeVersion) {
 		u := t.r.workload.DeepCopy()
 		setAnnotation(u, AnnotationSet, t.h.Set.Digest().String())
 		return u, nil

@@ -56,7 +56,8 @@ type App struct {
 	// that hold data, the workload itself and its Services are never recreated.
 	Recreate []string
 	// Prune deletes, once a release has succeeded, what an earlier release of this App applied and the manifests do not
-	// hold any more; see AnnotationPrune. Namespaces, definitions and volumes are never deleted. Undo brings it back.
+	// hold any more; see AnnotationPrune. What another App of the namespace has now stays, and so do namespaces,
+	// definitions and volumes. Undo brings it back.
 	Prune bool
 	// Patience says how long evidence of a failure must stay.
 	Patience Patience

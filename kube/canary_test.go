@@ -210,6 +210,31 @@ func TestCanaryThroughIngressArrives(t *testing.T) {
 	})
 }
 
+// The last step takes everything: from then on the Service leads to the new version,
+// whose addresses come a moment later.
+func TestCanaryWithAStepOfAHundred(t *testing.T) {
+	for name, router := range map[string]kube.Router{"route": kube.HTTPRoute{Name: "shop"}, "ingress": kube.Ingress{Name: "shop"}} {
+		t.Run(name, func(t *testing.T) {
+			canaryWorld(t, router, func(w *world) {
+				s := strategy.Canary{Steps: []strategy.Step{{Weight: 50}, {Weight: 100, Pause: time.Minute}}}
+				e := w.engine("run-2/prod/1", "v2", s)
+				var paused map[string]int
+				e.crash = func(string) bool {
+					if strings.Contains(e.last(), "paused") {
+						paused = w.serving()
+					}
+					return false
+				}
+				_, err := e.run()
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v2": 3}, paused)
+				require.Equal(t, map[string]int{"v2": 3}, w.running())
+				require.Equal(t, []string{"assets", "shop"}, w.services())
+			})
+		})
+	}
+}
+
 func TestCanaryByReplicasOnKubernetes(t *testing.T) {
 	bubble(t, strings.Replace(shopYAML, "replicas: 3", "replicas: 4", 1), func(w *world) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,8 +25,9 @@ type claim struct {
 	Set     artifact.Set // what was released last
 	// Inventory lists what earlier releases applied and did not delete.
 	Inventory []Object
-	Plan      string // how to go on with the release without its program
-	Configs   bool   // there are ConfigMaps or Secrets versioned by content
+	Left      []Object // those of them that the manifests do not hold any more
+	Plan      string   // how to go on with the release without its program
+	Configs   bool     // there are ConfigMaps or Secrets versioned by content
 }
 
 const (
@@ -53,7 +55,7 @@ func parseClaim(u *unstructured.Unstructured) (claim, error) {
 		Plan: str(u.Object, "binaryData", "plan"),
 	}
 	c.Configs = notes[annotationConfigs] != ""
-	for field, into := range map[string]any{"set": &c.Set, "inventory": &c.Inventory} {
+	for field, into := range map[string]any{"set": &c.Set, "inventory": &c.Inventory, "left": &c.Left} {
 		if text := str(u.Object, "data", field); text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
 				return c, fmt.Errorf("%s: data.%s: %w: %w", objectOf(u), field, ErrInvalid, err)
@@ -76,7 +78,7 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 			h.Key, ErrTooLarge, len(data), MaxRecord)
 	}
 	content := map[string]any{"handle": string(data)}
-	for field, v := range map[string]any{"set": c.Set, "inventory": c.Inventory} {
+	for field, v := range map[string]any{"set": c.Set, "inventory": c.Inventory, "left": c.Left} {
 		text, err := json.Marshal(v)
 		if err != nil {
 			return fmt.Errorf("release %s: encode %s: %w", h.Key, field, err)
@@ -145,6 +147,7 @@ func (a App) endClaim(ctx context.Context, h *Handle, r *rendered) error {
 	}
 	if h.Journal.Outcome == strategy.Succeeded {
 		c.Set, c.Inventory = h.Set, merged(c.Inventory, h.Pruned, r.inventory())
+		c.Left = slices.DeleteFunc(slices.Clone(c.Inventory), func(o Object) bool { return holds(r.inventory(), o) })
 	} else {
 		c.Set = h.Previous
 		for _, w := range h.Pruned {

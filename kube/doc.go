@@ -39,6 +39,8 @@
 // Objects are applied in the order of what they need, each when the one before
 // is ready: a Namespace when it has its default ServiceAccount, a definition
 // when it is established, a webhook only once its Service has a ready address.
+// A change of the workload beside its pod template is no other version: where the
+// version stays, it is applied before the strategy begins and replaces no pod.
 // What cannot be changed in place is an [ImmutableError], unless App.Recreate
 // lists its kind.
 //
@@ -61,7 +63,8 @@
 // ready: such pods of the version that failed are deleted on the way back, and of
 // the one that ran before on the way forward. A DaemonSet whose pods use ports of
 // their node has no spare pods either. updateStrategy OnDelete, paused and a partition in
-// the manifest are refused, since the strategy sets them.
+// the manifest are refused, since the strategy sets them, and so are the strategy
+// Recreate, since versions are side by side for a while, and replicas of 0.
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
@@ -124,7 +127,9 @@
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
 //     and admission refusals, missing configuration, missing ports and exceeded
 //     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
-//     pod, container, reason, events and the end of the log.
+//     pod, container, reason, events and the end of the log. The strategy's
+//     deadlines count, and a Deployment's progressDeadlineSeconds only where the
+//     manifest sets it.
 //  7. Fields of other field managers are never taken unless App.TakeFields says
 //     so; a [ConflictError] names manager and field. Replicas that the manifest
 //     leaves out, or that an autoscaler owns, are left alone.
@@ -162,7 +167,8 @@
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
-// all kinds of workloads, controllerrevisions and pods; without it they stay.
+// all kinds of workloads, controllerrevisions and pods; without it they stay. With
+// App.Prune: list on configmaps.
 // What is missing is a [PermissionError].
 //
 // # Errors

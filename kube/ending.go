@@ -135,7 +135,7 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if held.Release != h.Key || held.Ended {
 		return nil // it has ended, and perhaps others have come since
 	}
-	h.Before, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
+	h.Before, h.Beside, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.Beside), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
 	return a.turnBack(c, &h, false, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
 }
 

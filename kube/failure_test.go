@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 var broken = map[string]struct {
@@ -136,5 +138,67 @@ func TestPortThatTheReleaseAdds(t *testing.T) {
 				require.Equal(t, map[string]int{"v2": 3}, w.reached())
 			})
 		})
+	}
+}
+
+// The default deadline of a Deployment, ten minutes, is not the strategy's.
+func TestStrategysDeadlineCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		s     strategy.Strategy
+		yaml  string
+		fails bool
+	}{
+		"redblack":                 {strategy.RedBlack{ProgressDeadline: time.Hour, Deadline: 2 * time.Hour}, smallYAML, false},
+		"rolling":                  {strategy.Rolling{ProgressDeadline: strategy.Forever, Deadline: 2 * time.Hour}, smallYAML, false},
+		"rolling, for an hour":     {strategy.Rolling{ProgressDeadline: time.Hour, Deadline: 2 * time.Hour}, smallYAML, false},
+		"redblack, the manifest's": {strategy.RedBlack{ProgressDeadline: time.Hour, Deadline: 2 * time.Hour}, strings.Replace(smallYAML, "replicas: 1", "replicas: 1\n  progressDeadlineSeconds: 60", 1), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, c.yaml, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", c.s)
+				require.NoError(t, err)
+				w.images["v2"] = kubetest.Behavior{ReadyDelay: 15 * time.Minute}
+				start := time.Now()
+				_, err = w.release("run-2/prod/1", "v2", c.s)
+				if !c.fails {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorContains(t, err, "ProgressDeadlineExceeded")
+				require.Less(t, time.Since(start), 2*time.Minute)
+			})
+		})
+	}
+}
+
+// A pod that was evicted long ago stays in phase Failed beside the one that has
+// replaced it.
+func TestOldEvictedPodIsNoTrouble(t *testing.T) {
+	for name, s := range switching {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				w.as(name)
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				w.evict()
+				time.Sleep(24 * time.Hour)
+				require.Equal(t, map[string]int{"v1": 3}, w.serving())
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(shopYAML, "replicas: 3", "replicas: 5", 1)))
+				_, err = w.release("run-2/prod/1", "v1", s)
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v1": 5}, w.serving())
+			})
+		})
+	}
+}
+
+// evict makes the kubelet evict a pod.
+func (w *world) evict() {
+	for _, p := range w.pods() {
+		p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+		p.Status.Conditions = nil
+		_, err := w.typed().CoreV1().Pods("shop").UpdateStatus(context.Background(), p, metav1.UpdateOptions{})
+		require.NoError(w.t, err)
+		return
 	}
 }

@@ -61,6 +61,7 @@ type Handle struct {
 
 	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
+	Beside        []Write         `json:"beside,omitempty"`        // the workload, if it changes beside its pod template though its version stays
 
 	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in

@@ -48,19 +48,31 @@ func merged(old []Object, gone []Write, now []Object) []Object {
 
 // surveyPruned plans to delete what earlier releases of the App applied and the
 // manifests do not hold any more. An object that somebody else has made since,
-// or that the App's field manager does not own, is left alone.
+// that another App has now, or that the App's field manager does not own, is left
+// alone.
 func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory []Object) error {
 	if !a.Prune {
 		return nil
 	}
 	now := append(r.inventory(), objectOf(r.workload))
-	for _, o := range inventory {
-		if holds(now, o) || slices.Contains(keptKinds, o.Kind) {
+	left := slices.DeleteFunc(slices.Clone(inventory), func(o Object) bool { return holds(now, o) || slices.Contains(keptKinds, o.Kind) })
+	if len(left) == 0 {
+		return nil
+	}
+	others, err := a.heldByOthers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range left {
+		if holds(others, o) {
 			continue
 		}
 		live, err := a.Cluster.get(ctx, o)
 		if err != nil {
 			return err
+		}
+		if app := live0(live).GetLabels()[LabelApp]; app != "" && app != a.Name {
+			continue
 		}
 		if live == nil || !a.wrote(live) || live.GetAnnotations()[AnnotationRelease] == "" || live.GetAnnotations()[AnnotationPrune] == "false" {
 			continue
@@ -77,6 +89,38 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 		h.Pruned = append(h.Pruned, w)
 	}
 	return nil
+}
+
+// heldByOthers lists what the other Apps of the namespace have, as their records
+// tell: what they released, and what a release of theirs is about to apply.
+func (a App) heldByOthers(ctx context.Context) ([]Object, error) {
+	var out []Object
+	err := a.Cluster.each(ctx, configObject("ConfigMap", a.Namespace, ""), LabelApp, func(u *unstructured.Unstructured) {
+		app := u.GetLabels()[LabelApp]
+		if u.GetName() != "gennaker-"+app || app == a.Name {
+			return
+		}
+		held, err := parseClaim(u)
+		if err != nil {
+			return // of a record that cannot be read nothing can be said
+		}
+		out = append(out, slices.DeleteFunc(held.Inventory, func(o Object) bool { return holds(held.Left, o) })...)
+		var h Handle
+		if json.Unmarshal([]byte(held.Handle), &h) == nil {
+			out = append(out, h.Workload, workloadRef(h.Workload.Kind, a.Namespace, app))
+			if !held.Ended {
+				for _, w := range slices.Concat(h.Before, h.After) {
+					out = append(out, w.Object)
+				}
+			}
+		}
+		if p, err := decodePlan(held.Plan); err == nil {
+			for _, o := range slices.Concat(p.Before, p.After) {
+				out = append(out, objectOf(&unstructured.Unstructured{Object: o}))
+			}
+		}
+	})
+	return out, err
 }
 
 // wrote reports whether the App's field manager has written an object, by
@@ -127,8 +171,17 @@ func (a App) unused(ctx context.Context, r *rendered, live *unstructured.Unstruc
 	return nil
 }
 
-// pruneObjects deletes what the release prunes, the last first.
+// pruneObjects deletes what the release prunes, the last first, unless another App
+// has it by now.
 func (a App) pruneObjects(ctx context.Context, h *Handle) error {
+	if len(h.Pruned) == 0 {
+		return nil
+	}
+	others, err := a.heldByOthers(ctx)
+	if err != nil {
+		return err
+	}
+	h.Pruned = slices.DeleteFunc(h.Pruned, func(w Write) bool { return !w.Made && holds(others, w.Object) })
 	for i, w := range slices.Backward(h.Pruned) {
 		if w.Made {
 			continue

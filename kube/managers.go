@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,7 +29,8 @@ func (a App) applyAs(ctx context.Context, u *unstructured.Unstructured, mode app
 		return out, err
 	}
 	for _, c := range conflict.Conflicts {
-		if c.Manager != a.owner() && !strings.HasPrefix(c.Manager, a.owner()+"-") && !strings.HasPrefix(c.Manager, a.owner()+`"`) {
+		name, _, _ := strings.Cut(c.Manager, `"`) // the API server may add the version and the subresource
+		if !slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, name) {
 			return out, err
 		}
 	}

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -188,11 +190,35 @@ func (m *Manifests) add(source string, n int, raw []byte) {
 		fail(name, "metadata has fields that only the server sets (resourceVersion, uid, managedFields); export it without them")
 		return
 	}
+	if field := notText(u.Object); field != "" {
+		fail(name, "%s must be a string; put it in quotes", field)
+		return
+	}
 	delete(u.Object, "status")
 	encodeStrings(u)
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(u.Object, "spec", "template", "metadata", "creationTimestamp")
 	m.docs = append(m.docs, document{source: source, number: n, object: u})
+}
+
+// notText is the first label or annotation, of the object or of its pods, that is
+// no string: others could not be added to it.
+func notText(obj map[string]any) string {
+	for _, path := range [][]string{{"metadata"}, {"spec", "template", "metadata"}} {
+		for _, field := range []string{"labels", "annotations"} {
+			v, _, _ := unstructured.NestedFieldNoCopy(obj, append(path, field)...)
+			m, isMap := v.(map[string]any)
+			if v != nil && !isMap {
+				return strings.Join(append(path, field), ".") + ", each value,"
+			}
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				if _, ok := m[k].(string); !ok {
+					return strings.Join(append(path, field, k), ".")
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // encodeStrings moves a Secret's stringData into data, as the API server does

@@ -18,6 +18,8 @@ func TestManifestMistakesNameFileAndDocument(t *testing.T) {
 		"deploy/b.yaml": {Data: []byte("apiVersion: v1\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")},
 		"deploy/c.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: d-}\n")},
 		"deploy/d.yaml": {Data: []byte("- 1\n")},
+		"deploy/e.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e, annotations: {owner: ann, port: 8080}, labels: }\n")},
+		"deploy/f.yaml": {Data: []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: f}\nspec: {template: {metadata: {labels: {app: f, canary: true}}}}\n")},
 	}
 	m := kube.FS(fsys, "deploy/*.yaml", "other/*.yaml")
 	err := m.Err()
@@ -28,6 +30,8 @@ func TestManifestMistakesNameFileAndDocument(t *testing.T) {
 		"manifest deploy/b.yaml document 1: invalid:",
 		"manifest deploy/c.yaml document 1 (ConfigMap ): invalid: metadata.name is missing",
 		"manifest deploy/d.yaml document 1: invalid: it is not an object",
+		"manifest deploy/e.yaml document 1 (ConfigMap e): invalid: metadata.annotations.port must be a string",
+		"manifest deploy/f.yaml document 1 (Deployment f): invalid: spec.template.metadata.labels.canary must be a string",
 		"manifest other/*.yaml: invalid: no file matches",
 	} {
 		require.ErrorContains(t, err, text)

@@ -141,10 +141,14 @@ func next(format string, args ...any) stage.Status[stage.Release] {
 // objects applies the objects before or after the workload.
 func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructured, writes []Write, then Phase) (stage.Status[stage.Release], error) {
 	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes)
-	if err == nil && ok && then == Done {
+	switch {
+	case err != nil || !ok:
+	case then == Rollout:
+		err = rel.applyBeside(ctx)
+	case then == Done:
 		err = rel.app.pruneObjects(ctx, rel.h)
-		ok = err == nil
 	}
+	ok = ok && err == nil
 	var failed *RolloutError
 	switch {
 	case err != nil && (errors.As(err, &failed) || stage.IsPermanent(final(err))):

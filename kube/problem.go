@@ -32,6 +32,9 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 		v.s.since[mark] = first
 	}
 	p := &strategy.Problem{Reason: t.reason, Message: t.text()}
+	if t.waits {
+		return p, nil
+	}
 	due := first.Add(v.app.Patience.of(t.class))
 	if v.now.Before(due) {
 		v.s.remind(due)
@@ -54,12 +57,15 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 		return trouble{}, false
 	}
 	for _, p := range v.pods[id] {
-		if t, bad := podTrouble(p); bad {
+		if t, bad := podTrouble(p); bad && !v.replaced(p) {
 			return t, true
 		}
 	}
 	for _, d := range v.workloads[id] {
 		if t, bad := workloadTrouble(d); bad {
+			// Without a deadline of the manifest's own it is the default of the API server.
+			_, own, _ := unstructured.NestedFieldNoCopy(v.r.workload.Object, "spec", "progressDeadlineSeconds")
+			t.waits = t.class == "deadline" && !own
 			return t, true
 		}
 		if t, bad := createTrouble(d, v.events, writtenAt(d, v.app.owner())); bad && seen.Created < seen.Desired {
@@ -67,6 +73,16 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 		}
 	}
 	return trouble{}, false
+}
+
+// replaced reports whether a pod has failed that is older than the release, as one
+// that was evicted: it stays, though its controller has long made another.
+func (v *view) replaced(pod *unstructured.Unstructured) bool {
+	began := v.h.Journal.Started
+	if began.IsZero() {
+		began = v.now
+	}
+	return str(pod.Object, "status", "phase") == "Failed" && pod.GetCreationTimestamp().Time.Before(began.Truncate(time.Second))
 }
 
 func (t trouble) text() string {

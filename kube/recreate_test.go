@@ -179,3 +179,32 @@ func TestNothingThatServesIsPruned(t *testing.T) {
 		require.ErrorContains(t, err, "Service shop/other leads to it")
 	})
 }
+
+// An object that has moved to the manifests of another App is not the first one's
+// to delete any more.
+func TestNothingOfAnotherAppIsPruned(t *testing.T) {
+	const moved = "---\napiVersion: v1\nkind: Service\nmetadata: {name: cart}\nspec: {selector: {app: cart}, ports: [{port: 80}]}\n"
+	cartYAML := strings.NewReplacer("name: shop}", "name: cart}", "app: shop", "app: cart").Replace(smallYAML[:strings.Index(smallYAML, "---\napiVersion: v1")])
+	for _, underWay := range []bool{false, true} {
+		bubble(t, smallYAML+moved, func(w *world) {
+			w.app.Prune = true
+			_, err := w.release("run-1/prod/1", "v1", strategies["rolling"])
+			require.NoError(t, err)
+			shop := w.app
+			w.app.Name, w.app.Manifests = "cart", kube.YAML("cart.yaml", []byte(cartYAML+moved))
+			cart := w.engine("run-1/cart/1", "v1", strategies["rolling"])
+			cart.crash = func(where string) bool { return underWay && where == "after start" }
+			if _, err = cart.run(); underWay {
+				require.ErrorIs(t, err, errCrash)
+			} else {
+				require.NoError(t, err)
+			}
+			w.app = shop
+			w.app.Manifests = kube.YAML("shop.yaml", []byte(smallYAML))
+			_, err = w.release("run-2/prod/1", "v2", strategies["rolling"])
+			require.NoError(t, err)
+			_, err = w.typed().CoreV1().Services("shop").Get(context.Background(), "cart", metav1.GetOptions{})
+			require.NoError(t, err)
+		})
+	}
+}

@@ -77,6 +77,20 @@ func TestRefusedManifestsWriteNothing(t *testing.T) {
 				require.Equal(t, "shop/web", e.Artifact)
 			},
 		},
+		"replicas of zero": {
+			strings.Replace(shopYAML, "replicas: 3", "replicas: 0", 1),
+			func(t *testing.T, err error) {
+				require.ErrorIs(t, err, kube.ErrInvalid)
+				require.ErrorContains(t, err, "spec.replicas")
+			},
+		},
+		"versions that must not run at once": {
+			strings.Replace(shopYAML, "replicas: 3", "replicas: 3\n  strategy: {type: Recreate}", 1),
+			func(t *testing.T, err error) {
+				require.ErrorIs(t, err, kube.ErrInvalid)
+				require.ErrorContains(t, err, "spec.strategy.type")
+			},
+		},
 		"an object defined twice": {
 			shopYAML + "---\napiVersion: v1\nkind: Service\nmetadata: {name: shop}\n",
 			func(t *testing.T, err error) { require.ErrorContains(t, err, "defined twice") },
@@ -395,4 +409,21 @@ func (w *world) portsAgree() {
 			}
 		}
 	}
+}
+
+// A manager whose name begins like the App's own is another one.
+func TestManagersOfTheSamePrefixAreForeign(t *testing.T) {
+	const config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\ndata: {colour: red}\n"
+	bubble(t, smallYAML+config, func(w *world) {
+		_, err := w.typed().CoreV1().ConfigMaps("shop").Patch(context.Background(), "flags", types.ApplyPatchType,
+			[]byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"flags"},"data":{"colour":"blue"}}`), metav1.PatchOptions{FieldManager: "gennaker-ops"})
+		require.NoError(t, err)
+		err = w.untouched(func() error {
+			_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
+			return err
+		})
+		var c *kube.ConflictError
+		require.ErrorAs(t, err, &c)
+		require.Contains(t, c.Conflicts[0].Manager, "gennaker-ops")
+	})
 }

@@ -215,8 +215,8 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 	if err := a.surveyPinned(h, live); err != nil {
 		return err
 	}
-	if live != nil && !h.Native {
-		return nil
+	if err := a.surveyBeside(ctx, h, u, live); err != nil || live != nil && !h.Native {
+		return err
 	}
 	dry, err := a.applyOwn(ctx, u, true)
 	if pending[h.Namespace] && apierrors.IsNotFound(err) {

@@ -14,7 +14,7 @@ import (
 // untaken forgets what an earlier way back has done.
 func (h *Handle) untaken() {
 	h.TakenBack, h.Stays, h.Unrestored = false, nil, ""
-	for _, list := range []*[]Write{&h.Before, &h.After, &h.Pruned} {
+	for _, list := range []*[]Write{&h.Before, &h.Beside, &h.After, &h.Pruned} {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			(*list)[i].Back = false
@@ -26,7 +26,7 @@ func (h *Handle) untaken() {
 // yet, the last first.
 func (h *Handle) changed() []*Write {
 	var out []*Write
-	for _, list := range [][]Write{h.Pruned, h.After, h.Before} {
+	for _, list := range [][]Write{h.Pruned, h.After, h.Beside, h.Before} {
 		for i := range slices.Backward(list) {
 			if w := &list[i]; !w.created() && !w.Back {
 				out = append(out, w)
@@ -135,6 +135,9 @@ func (a App) takeBackOne(ctx context.Context, h *Handle, w Write) error {
 	}
 	if data == nil {
 		return nil
+	}
+	if w.Object == h.Workload {
+		return a.takeBackBeside(ctx, h, data)
 	}
 	if h.Switch != nil && h.Switch.Entry == w.Object {
 		var err error

@@ -52,6 +52,7 @@ type trouble struct {
 	pod       string
 	container string
 	crashed   bool // the log before the last restart tells more
+	waits     bool // the strategy's deadline decides
 }
 
 // waitingClass sorts the reasons of a waiting container. Source: kubelet

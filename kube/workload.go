@@ -55,9 +55,17 @@ func (a App) checkKind(ctx context.Context, held claim, now Object) error {
 	return err
 }
 
-// checkWorkload refuses what only the strategy may say.
+// checkWorkload refuses what only the strategy may say, or what no strategy heeds.
 func checkWorkload(u *unstructured.Unstructured) error {
+	if n, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "replicas"); n == int64(0) {
+		return fmt.Errorf("%w: spec.replicas: a release of no pods could not be verified; "+
+			"leave it out to keep as many as there are, and scale the workload to zero by hand", ErrInvalid)
+	}
 	if u.GetKind() == "Deployment" {
+		if str(u.Object, "spec", "strategy", "type") == "Recreate" {
+			return fmt.Errorf("%w: spec.strategy.type: Recreate forbids two versions at once, and every strategy runs them side by side for a while; "+
+				"leave it out, or make the workload a StatefulSet, of which each pod ends before its successor begins", ErrInvalid)
+		}
 		if boolean(u.Object, "spec", "paused") {
 			return fmt.Errorf("%w: spec.paused: no pods would come; leave it out, the strategy pauses where it must (PauseAt of strategy.Rolling)", ErrInvalid)
 		}

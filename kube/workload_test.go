@@ -3,6 +3,8 @@ package kube_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -311,6 +313,48 @@ func TestDiffOfOtherWorkloads(t *testing.T) {
 			d, err = w.app.Diff(context.Background(), set(t, "v2"), strategy.Rolling{})
 			require.NoError(t, err)
 			require.Equal(t, kube.Update, changes(d)[kind])
+		})
+	}
+}
+
+// What changes beside the pod template is applied although the version stays, it
+// replaces no pod, and it is taken back.
+func TestChangeBesideTheTemplate(t *testing.T) {
+	for name, s := range switching {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, strings.Replace(smallYAML, "  replicas: 1\n", "  replicas: 1\n  progressDeadlineSeconds: 300\n", 1), func(w *world) {
+				w.as(name)
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				before, pods := w.picture(), slices.Sorted(maps.Keys(w.pods()))
+				other := strings.Replace(smallYAML, "  replicas: 1\n", "  replicas: 1\n  progressDeadlineSeconds: 300\n  minReadySeconds: 3\n  revisionHistoryLimit: 3\n", 1)
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(other, "metadata: {name: shop}", "metadata: {name: shop, labels: {team: a}, annotations: {owner: ann}}", 1)))
+				e := w.engine("run-2/prod/1", "v1", s)
+				rel, err := e.run()
+				require.NoError(t, err)
+				list, err := w.typed().AppsV1().Deployments("shop").List(context.Background(), metav1.ListOptions{})
+				require.NoError(t, err)
+				require.Len(t, list.Items, 1)
+				d := list.Items[0]
+				require.Equal(t, []int32{3, 3, 1}, []int32{d.Spec.MinReadySeconds, *d.Spec.RevisionHistoryLimit, *d.Spec.Replicas})
+				require.Equal(t, "a ann", d.Labels["team"]+" "+d.Annotations["owner"])
+				after := w.picture()
+
+				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+				defer w.client.Close()
+				defer cancel()
+				require.NoError(t, w.app.Undo(e.ctx(ctx), e.in, &rel))
+				require.Equal(t, before, w.picture())
+
+				_, err = w.release("run-3/prod/1", "v1", s)
+				require.NoError(t, err)
+				require.Equal(t, after, w.picture())
+				w.k.ResetRequests()
+				_, err = w.release("run-4/prod/1", "v1", s)
+				require.NoError(t, err)
+				require.Empty(t, w.writes())
+				require.Equal(t, pods, slices.Sorted(maps.Keys(w.pods())))
+			})
 		})
 	}
 }

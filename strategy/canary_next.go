@@ -51,9 +51,16 @@ func (s Canary) failing(t *turn) {
 		return
 	}
 	climbing := t.j.Stand.Weight > 0 && t.j.Stand.Step < len(s.Steps)
-	if climbing && !t.o.Traffic.Absent && t.o.Traffic.Ready(v.ID) == 0 {
+	if climbing && !t.o.Traffic.Absent && t.o.Traffic.Ready(v.ID) == 0 && (v.Ready == 0 || s.arrived(t)) {
 		t.back(Failed, "version "+v.ID+" has lost all its ready pods behind the front", v.Problem)
 	}
+}
+
+// arrived reports whether the traffic has been seen at the route that is written:
+// addresses behind the front lag behind it, and say nothing before.
+func (s Canary) arrived(t *turn) bool {
+	before, _ := s.split(t, t.j.Stand.Weight, 0)
+	return s.ByReplicas || t.j.Stand.Moved || !t.j.Propagated.IsZero() || t.o.Traffic.to(before)
 }
 
 // forward is the way to the new version. Its decision counts unless the rollout

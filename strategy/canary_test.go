@@ -216,6 +216,25 @@ func TestCanaryThatLosesItsPodsGoesBackAtOnce(t *testing.T) {
 	require.Less(t, r.c.Now().Sub(begun), time.Minute)
 }
 
+// It goes back at once, too, when they are lost before the traffic has been seen to
+// come.
+func TestCanaryThatLosesItsPodsOnTheWay(t *testing.T) {
+	s := strategy.Canary{Steps: []strategy.Step{{Weight: 20}, {Weight: 100, Pause: time.Hour}}}
+	c := cluster(strategytest.Options{Propagation: 5 * time.Minute})
+	c.Running("v1", 3)
+	r := start(t, c, s, 3)
+	for range 100 {
+		if w := r.writes(); len(w) > 0 && w[len(w)-1] == "route traffic to v1:0 v2:100" {
+			break
+		}
+		r.step()
+	}
+	r.c.Ail("v2", strategytest.Fault{Never: true})
+	begun := r.c.Now()
+	require.ErrorContains(t, r.run(), "has lost all its ready pods")
+	require.Less(t, r.j.Back.At.Sub(begun), time.Minute)
+}
+
 // A rollout by weight goes back although a pod of the old version is missing:
 // the version that fails is no better.
 func TestCanaryGoesBackToADegradedBaseline(t *testing.T) {
