@@ -3,6 +3,7 @@ package kube_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -76,6 +77,7 @@ func TestSiblingIsNoVersion(t *testing.T) {
 // A sibling with more pods than the App is not what the traffic is pinned to.
 func TestSiblingGetsNoTraffic(t *testing.T) {
 	siblings(t, true, siblingYAML, func(w *world) {
+		synctest.Wait() // the kubelet has seen the sibling's pods, and reads images no more
 		w.images["v2"] = kubetest.Behavior{ReadyDelay: 5 * time.Minute}
 		e := w.engine("run-2/prod/1", "v2", strategies["redblack"])
 		e.crash = func(string) bool {
