@@ -110,6 +110,7 @@ func (c *cursor) absorb(l listing, now int64, history func(listed) bool) {
 			c.Open = append(c.Open, openBuild{Number: b.Number, Time: b.Timestamp})
 		}
 	}
+	slices.Sort(numbers) // a listing may have them in any order
 	c.note(numbers, top, now, renewed)
 	c.Floor = top
 	slices.SortFunc(c.Open, func(a, b openBuild) int { return int(a.Number - b.Number) })

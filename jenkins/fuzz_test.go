@@ -76,6 +76,7 @@ func FuzzAnswers(f *testing.F) {
 func FuzzCursor(f *testing.F) {
 	f.Add([]byte(`{"floor":7,"time":5,"gaps":[{"first":3,"last":5,"since":1}]}`), []byte{4, 2, 5, 3, 11, 9}, int64(12))
 	f.Add([]byte(`{"floor":70,"time":5,"open":[{"number":9,"time":1}]}`), []byte{1, 7, 2, 8}, int64(3))
+	f.Add([]byte(`{}`), []byte("0010"), int64(63)) // the older build first
 	f.Fuzz(func(t *testing.T, stored, pairs []byte, next int64) {
 		var c cursor
 		if json.Unmarshal(stored, &c) != nil || c.Floor < 0 || c.Floor > 1<<20 || next < 0 || next > 1<<20 || len(c.Open) > 0 || len(c.Gaps) > 0 {
