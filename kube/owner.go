@@ -35,3 +35,8 @@ func (o owners) others(pod *unstructured.Unstructured) bool {
 	ours, known := o.ours[name]
 	return known && !ours
 }
+
+// has reports whether a workload is one of the App's.
+func (a App) has(workload *unstructured.Unstructured) bool {
+	return workload.GetName() == a.Name || workload.GetLabels()[LabelApp] == a.Name
+}

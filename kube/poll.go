@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -217,126 +215,6 @@ func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Relea
 // running translates the driver's answer.
 func (rel *release) running(st strategy.Status) stage.Status[stage.Release] {
 	return next("%s", st.Detail)
-}
-
-// restore takes the changed objects back, then the workload and its traffic,
-// then removes what the release made. Traffic that can go back at once does so
-// first, and an object that cannot be taken back keeps nothing else from it.
-func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], error) {
-	h := rel.h
-	if !h.TakenBack {
-		switch first, err := rel.leadsFirst(ctx); {
-		case err != nil:
-			return rel.unrestored(ctx, err)
-		case first:
-			return rel.restoreWorkload(ctx)
-		}
-		return rel.restoreObjects(ctx)
-	}
-	if h.Journal.Outcome == "" {
-		return rel.restoreWorkload(ctx)
-	}
-	if h.Journal.Restored {
-		if detail, ok, err := rel.leadBack(ctx); err != nil {
-			return rel.unrestored(ctx, err)
-		} else if !ok {
-			return next("going back: %s", detail), nil
-		}
-		if err := rel.finishRestore(ctx); err != nil {
-			return rel.unrestored(ctx, err)
-		}
-	}
-	if len(h.Stays) > 0 {
-		return rel.unrestored(ctx, nil)
-	}
-	h.enter(Done)
-	return next("%s", h.Journal.Reason), nil
-}
-
-// restoreWorkload lets the strategy go back.
-func (rel *release) restoreWorkload(ctx context.Context) (stage.Status[stage.Release], error) {
-	h := rel.h
-	left, _ := ctx.Deadline()
-	j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
-	var gone *strategy.Violation
-	switch {
-	case errors.As(err, &gone) && gone.Rule == strategy.RuleMalformed:
-		// There is nothing to scale or to lead traffic to any more, as when the namespace is deleted.
-		return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
-	case err != nil && stage.IsPermanent(err):
-		return rel.unrestored(ctx, err)
-	case err != nil && ctx.Err() == nil:
-		return stage.Status[stage.Release]{}, err
-	case err != nil:
-		return next("%s", st.Detail), nil
-	}
-	h.Journal = j
-	return rel.running(st), nil
-}
-
-// finishRestore removes what the release made and proves that the Deployment
-// has its former configuration.
-func (rel *release) finishRestore(ctx context.Context) error {
-	h := rel.h
-	if err := rel.app.restoreSelectors(ctx, h); err != nil {
-		return err
-	}
-	if err := rel.app.restoreEntry(ctx, h); err != nil {
-		return err
-	}
-	if err := rel.app.tidyRouter(ctx, rel.target.s, rel.r); err != nil {
-		return err
-	}
-	if err := rel.app.removeCreated(ctx, h); err != nil {
-		return err
-	}
-	if err := rel.tidyTracks(ctx, true); err != nil {
-		return err
-	}
-	if h.NativeRecord == nil || len(h.Journal.Writes) == 0 {
-		return nil
-	}
-	live, err := rel.app.Cluster.get(ctx, h.Workload)
-	if err != nil {
-		return err
-	}
-	want := &unstructured.Unstructured{}
-	if err := decodeJSON(h.NativeRecord, &want.Object); err != nil {
-		return err
-	}
-	if live == nil {
-		return &DriftError{Object: h.Workload, Fields: []string{"the object is gone"}}
-	}
-	live = live.DeepCopy()
-	for _, field := range tunedFields {
-		// The strategy has verified the capacity; its parameters are restored by value, not by ownership.
-		unstructured.RemoveNestedField(live.Object, field...)
-		unstructured.RemoveNestedField(want.Object, field...)
-	}
-	return proveEqual(want, live, rel.app.owner())
-}
-
-// unrestored handles an error on the way back: one that may pass is reported
-// and tried again, one that will not, and what stays, ends the release unrestored.
-func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[stage.Release], error) {
-	if err != nil && !stage.IsPermanent(final(err)) {
-		if ctx.Err() != nil {
-			return next("going back: %v", err), nil
-		}
-		return stage.Status[stage.Release]{}, err
-	}
-	h := rel.h
-	why := slices.Clone(h.Stays)
-	if err != nil {
-		why = append(why, err.Error())
-	}
-	h.Unrestored = strings.Join(why, "; ")
-	h.Journal.Restored = false
-	if h.Journal.Outcome == "" {
-		h.Journal.Outcome, h.Journal.Reason = strategy.Failed, h.Unrestored
-	}
-	h.enter(Done)
-	return next("the baseline is not restored: %s", h.Unrestored), nil
 }
 
 // clean removes what a release that has succeeded leaves behind: it first, since

@@ -57,7 +57,7 @@ func (t *target) unshared(ctx context.Context) error {
 		}
 		var known []map[string]string
 		for _, d := range snap[t.s.workloads] {
-			own := d.GetName() == t.app.Name || d.GetLabels()[LabelApp] == t.app.Name
+			own := t.app.has(d)
 			if !own && (desired(d) == 0 || !subset(selector, templateLabels(d))) {
 				continue
 			}

@@ -101,7 +101,7 @@ func (v *view) group(ctx context.Context, workloads, pods []*unstructured.Unstru
 	var selectors []map[string]string
 	all := owners{v.s.kind, map[string]bool{}}
 	for _, d := range workloads {
-		ours := d.GetName() == v.app.Name || d.GetLabels()[LabelApp] == v.app.Name
+		ours := v.app.has(d)
 		if all.ours[d.GetName()] = ours; !ours {
 			continue
 		}

@@ -16,8 +16,8 @@ const maxTemplate = 16 << 20
 // (text/template) with data before it is parsed as YAML. A key or field that
 // data does not have is an error, and so is a value that is nil where it would be
 // written, never "<no value>". A condition (if, with, range), and or before its last
-// value, may look with index for a key that is not there. The function json writes a value, nil included, as JSON,
-// which is YAML too and needs no quoting:
+// value, may look with index for a key that is not there. The function json writes
+// a value, nil included, as JSON, which is YAML too and needs no quoting:
 //
 //	host: {{json .Host}}
 //

@@ -7,6 +7,34 @@ import (
 	"time"
 )
 
+// adopt makes the execution one that this engine works on, unless it has ended.
+// It returns the object through which it does. In a shared store, whether it may
+// shows when the record is loaded.
+func (e *Embedded) adopt(x *execution) *execution {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if other, ok := e.execs[x.id]; ok {
+		x = other
+	}
+	if r := x.cur.Load(); r != nil && r.Status.Final() {
+		return nil
+	}
+	if e.shared && e.state != working { // others may change it meanwhile
+		return nil
+	}
+	if e.execs[x.id] == nil && e.shared && x.m != nil && x.m.r.Owner != e.worker.Load().id {
+		// It was written before this engine became the worker that it is: to be
+		// claimed like any other, since others may claim it, too.
+		x.m, x.version = nil, ""
+		x.cur.Store(nil)
+	}
+	e.execs[x.id], x.adopted = x, true
+	if e.state == working {
+		x.post(input{kind: inTimer})
+	}
+	return x
+}
+
 // claim says whose the execution is that has just been loaded. What belongs to
 // nobody, or to a worker that can do nothing any more, becomes this engine's if it
 // is a worker; the next write makes that durable, before any call. What belongs to

@@ -57,9 +57,9 @@
 //     and verify it; Error.Restored says whether that succeeded. A failure does
 //     the same by itself.
 //  7. An observation that is older than an acknowledged write is recognised by
-//     its stamps, and nothing is concluded from it; of what somebody else has
-//     removed or stripped of its stamp, it is waited for a minute at most. A rollout whose target was
-//     taken over by another one stops writing.
+//     its stamps, and nothing is concluded from it. A stamp that somebody else has
+//     removed is waited for a minute at most, once for each write. A rollout whose
+//     target was taken over by another one stops writing.
 //
 // Check holds guarantees 1 to 3 as code; the driver asks it before every write,
 // and a *Violation means that nothing was written.

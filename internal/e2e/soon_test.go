@@ -39,7 +39,7 @@ func (b *bench) soon(change func(n int)) []time.Duration {
 	l := b.drive(load.Options{URL: url, Rate: 300}, soonVersion(0))
 	var took []time.Duration
 	for n := 1; n <= 5; n++ {
-		time.Sleep(3 * time.Second) // what remains of the last one is over, and kube-proxy is ready for the switch
+		time.Sleep(3 * time.Second) // kube-proxy is ready for the switch
 		began := time.Now()
 		change(n)
 		changed := time.Since(began)

@@ -85,6 +85,17 @@ func TestNothingIsSharedWithTheOutside(t *testing.T) {
 	require.True(t, strings.HasPrefix(file.Name(), "/dev/shm/"), file.Name())
 }
 
+// What is started inside, as from the shell of a test cluster, is refused and leaves
+// the namespaces as they are.
+func TestNestedIsRefused(t *testing.T) {
+	requireInside(t)
+	before := mounts(t)
+	out, err := exec.Command("/proc/self/exe", "-test.run=^$").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "leave its shell first")
+	require.Equal(t, before, mounts(t))
+}
+
 // A kill of the outer process, which no program can prepare for, leaves nothing.
 func TestKillLeavesNothing(t *testing.T) {
 	requireInside(t)
