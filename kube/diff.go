@@ -105,6 +105,9 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 	if needy, ok := s.(strategy.Needy); ok {
 		d.h.Native = needy.Needs().Native
 	}
+	if !d.h.Native {
+		r.retarget(a, r.versioned().GetName())
+	}
 	out := Diff{Version: r.version}
 	for _, list := range [][]*unstructured.Unstructured{r.before, {r.workload}, r.after} {
 		for _, u := range list {
