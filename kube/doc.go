@@ -135,7 +135,8 @@
 //     leaves out, or that an autoscaler owns, are left alone.
 //  8. No value of a Secret enters a record, an error or a difference. The former
 //     state of Secrets and ConfigMaps that are changed in place or pruned is kept
-//     in Secrets beside them.
+//     in Secrets beside them as long as the release can be taken back: until it is,
+//     or until the next release ends.
 //  9. Nothing is polled. A release of one workload with its Service makes at
 //     most twenty requests, three more with an IngressSwitch; releases in one
 //     namespace share four watches, and one for a Router, which end soon after
@@ -162,7 +163,8 @@
 // horizontalpodautoscalers; for a StatefulSet or a DaemonSet, the same on that kind
 // instead of deployments, list on controllerrevisions, list and watch on events, and
 // delete on pods; get on pods/log; get, create and update on
-// configmaps; get and create on secrets if ConfigMaps or Secrets are released;
+// configmaps; get, create and delete on secrets if ConfigMaps or Secrets are released
+// (without delete, their former states stay);
 // and get, create, patch and delete on every other kind in the manifests, with
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the

@@ -58,6 +58,7 @@ type Handle struct {
 	After       []Write  `json:"after,omitempty"`
 	Pruned      []Write  `json:"pruned,omitempty"`  // objects of earlier releases that this one deletes
 	Configs     bool     `json:"configs,omitempty"` // the App has or had ConfigMaps or Secrets versioned by content
+	Spent       []Object `json:"spent,omitempty"`   // Secrets with former states that nothing leads back to any more, to be deleted
 
 	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
@@ -116,6 +117,19 @@ func (h *Handle) autoscaled(deployment string) bool {
 
 // restoring reports whether the release is on its way back.
 func (h *Handle) restoring() bool { return h.Phase == Restoring || h.Journal.Back != nil }
+
+// warn adds to Warning.
+func (h *Handle) warn(format string, args ...any) {
+	if h.Warning != "" {
+		h.Warning += "; "
+	}
+	h.Warning += fmt.Sprintf(format, args...)
+}
+
+// restored reports whether the release has ended with what was there before it.
+func (h *Handle) restored() bool {
+	return h.Phase == Done && h.Journal.Outcome != strategy.Succeeded && h.Journal.Restored
+}
 
 func (h *Handle) baselineSelector(o Object) map[string]string {
 	for _, f := range h.Fronts {

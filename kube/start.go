@@ -55,7 +55,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 		Format: HandleFormat, App: a.Name, Namespace: a.Namespace, Key: c.Key(), Fence: c.Fence(),
 		Set: in.Set, Previous: held.Set, Version: r.version, Digest: r.digest,
 	}
-	h.Configs = held.Configs || len(r.configs) > 0
+	h.Configs, h.Spent = held.Configs || len(r.configs) > 0, held.spent(a)
 	h.enter(Applying)
 	if needy, ok := s.(strategy.Needy); ok {
 		h.Native = needy.Needs().Native
