@@ -34,7 +34,8 @@
 // selectors of its Services; then what follows the workload (Ingress,
 // HorizontalPodAutoscaler) and, with App.Prune, the end of what earlier releases
 // applied and the manifests hold no more. A failure anywhere leads back through
-// all of it. [App.Diff] says beforehand what would change, field by field.
+// all of it. [App.Diff] says beforehand what would change, field by field, and what
+// would be refused.
 //
 // Objects are applied in the order of what they need, each when the one before
 // is ready: a Namespace when it has its default ServiceAccount, a definition

@@ -90,6 +90,7 @@ func TestWorkloadAndItsServicesAreNeverRecreated(t *testing.T) {
 		require.ErrorContains(t, err, "use strategy.RedBlack")
 		_, err = w.release("run-3/prod/1", "v2", strategies["redblack"])
 		require.NoError(t, err, "red/black makes a Deployment for each version")
+		require.ErrorContains(t, w.foretold("v2", strategies["rolling"]), im.Error())
 		require.Equal(t, map[string]int{"v2": 1}, w.serving())
 	})
 }
@@ -178,6 +179,7 @@ func TestNothingThatServesIsPruned(t *testing.T) {
 		require.ErrorIs(t, err, kube.ErrServing)
 		require.ErrorContains(t, err, "Service shop/other leads to it")
 	})
+		require.ErrorIs(t, w.foretold("v2", strategies["rolling"]), kube.ErrServing)
 }
 
 // An object that has moved to the manifests of another App is not the first one's

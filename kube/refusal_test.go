@@ -32,6 +32,21 @@ func (w *world) untouched(f func() error) error {
 	return err
 }
 
+// foretold is what Diff says would be refused.
+func (w *world) foretold(image string, s strategy.Strategy) error {
+	w.t.Helper()
+	w.k.ResetRequests()
+	d, err := w.app.Diff(context.Background(), set(w.t, image), s)
+	require.NoError(w.t, err)
+	for _, r := range w.k.Requests() {
+		require.True(w.t, r.Verb == "get" || r.Verb == "list" || r.DryRun, "%+v", r)
+	}
+	for _, o := range d.Objects {
+		require.Equal(w.t, o.Err != nil, o.Change == kube.Refused, "%s", o.Object)
+	}
+	return d.Err()
+}
+
 func TestRefusedManifestsWriteNothing(t *testing.T) {
 	cases := map[string]struct {
 		yaml  string

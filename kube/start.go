@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gennaker/gennaker/stage"
@@ -86,7 +87,11 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, err
 	}
-	if err := errors.Join(t.unshared(c), t.portsHold(c)); err != nil {
+	there, err := t.standing(c)
+	if err != nil {
+		return Handle{}, err
+	}
+	if err := errors.Join(slices.Concat(a.unshared(r, there), h.portsHold(r, there))...); err != nil {
 		return Handle{}, err
 	}
 	h.Journal = h.Journal.Based(seen, h.Native, time.Now())
