@@ -171,7 +171,8 @@
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
 // all kinds of workloads, controllerrevisions and pods; without it they stay. With
-// App.Prune: list on configmaps.
+// App.Prune: list on configmaps, and in the whole cluster to prune what is outside of
+// the namespace, such as a ClusterRole; without it that stays.
 // What is missing is a [PermissionError].
 //
 // # Errors

@@ -64,7 +64,7 @@ type Handle struct {
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
 	Beside        []Write         `json:"beside,omitempty"`        // the workload, if it changes beside its pod template though its version stays
 
-	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release
+	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release, or is left undone
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in
 	Whole     []int64          `json:"whole,omitempty"`   // weights of the front in the HTTPRoute's rules before; negative if there was none
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch

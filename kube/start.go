@@ -62,9 +62,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 		h.Native = needy.Needs().Native
 	}
 	if h.Native {
-		if h.Warning = r.lossy(); h.Warning != "" {
-			c.Progress("warning: %s", h.Warning)
-		}
+		h.Warning = r.lossy()
 	}
 	h.Journal, err = strategy.Begin(s, strategy.Release{Key: h.Key, Version: r.version, Replicas: r.replicas})
 	if err != nil {
@@ -76,6 +74,9 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	r.led = held.led()
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
 		return Handle{}, err
+	}
+	if h.Warning != "" {
+		c.Progress("warning: %s", h.Warning)
 	}
 	session := a.Cluster.session(h.session(), h.Workload)
 	defer func() { session.rest(c.Err() != nil) }()
