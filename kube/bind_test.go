@@ -38,9 +38,14 @@ spec:
 
 // database reads the custom object of databaseYAML.
 func (w *world) database() *unstructured.Unstructured {
+	return w.custom("acme.example", "v1", "databases")
+}
+
+// custom reads the custom object "shop".
+func (w *world) custom(group, version, resource string) *unstructured.Unstructured {
 	dyn, err := dynamic.NewForConfig(w.k.Config())
 	require.NoError(w.t, err)
-	u, err := dyn.Resource(schema.GroupVersionResource{Group: "acme.example", Version: "v1", Resource: "databases"}).
+	u, err := dyn.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}).
 		Namespace("shop").Get(context.Background(), "shop", metav1.GetOptions{})
 	require.NoError(w.t, err)
 	return u

@@ -110,6 +110,9 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 	if needy, ok := s.(strategy.Needy); ok {
 		d.h.Native = needy.Needs().Native
 	}
+	if !d.h.Native {
+		r.retarget(a, r.versioned().GetName())
+	}
 	r.led = held.led()
 	out := Diff{Version: r.version}
 	d.h.Journal, err = strategy.Begin(s, strategy.Release{Key: d.h.Key, Version: r.version, Replicas: r.replicas})
@@ -128,7 +131,9 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 	for _, w := range d.h.Pruned {
 		out.Objects = append(out.Objects, ObjectDiff{Object: w.Object, Change: Delete})
 	}
-	found := []error{err, a.checkKind(ctx, held, objectOf(r.workload)), a.surveyRouter(ctx, &d.h, r)}
+	found := []error{
+		err, a.checkKind(ctx, held, objectOf(r.workload)), a.surveyAutoscalers(ctx, &d.h, r, held.Inventory), a.surveyRouter(ctx, &d.h, r),
+	}
 	for _, err := range append(found, d.standing(ctx)...) {
 		if err != nil && !refusal(err) && !isTyped(err) {
 			return Diff{}, err
@@ -222,6 +227,7 @@ func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (Obje
 // found refuses an object because of what it is like now.
 func (d *differ) found(ctx context.Context, o Object, live *unstructured.Unstructured, workload bool) error {
 	if workload {
+		d.h.Workload, d.h.Existed = o, live != nil
 		return d.app.surveyPinned(&d.h, live)
 	}
 	for _, f := range d.r.allFronts() {

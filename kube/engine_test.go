@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +64,7 @@ type world struct {
 	client *kube.Cluster
 	app    kube.App
 	images map[string]kubetest.Behavior // by name of the image's state, such as "v1"
+	load   *atomic.Int32                // what autoscalers measure, in percent
 }
 
 // bubble runs f in a synctest bubble with a fresh world.
@@ -77,15 +79,20 @@ func bubble(t *testing.T, yaml string, f func(w *world)) {
 
 // newWorld is a cluster with the nodes, or with one.
 func newWorld(t *testing.T, yaml string, nodes ...string) *world {
-	w := &world{t: t, images: map[string]kubetest.Behavior{}}
-	w.k = kubetest.New(kubetest.Options{Namespaces: []string{"shop"}, Nodes: nodes, Pods: func(p *corev1.Pod) kubetest.Behavior {
-		for name, b := range w.images {
-			if p.Spec.Containers[0].Image == "registry.test/shop/web@"+digest(name).String() {
-				return b
+	w := &world{t: t, images: map[string]kubetest.Behavior{}, load: new(atomic.Int32)}
+	w.load.Store(80) // as autoscalers have it unless told otherwise
+	w.k = kubetest.New(kubetest.Options{
+		Namespaces: []string{"shop"}, Nodes: nodes,
+		Pods: func(p *corev1.Pod) kubetest.Behavior {
+			for name, b := range w.images {
+				if p.Spec.Containers[0].Image == "registry.test/shop/web@"+digest(name).String() {
+					return b
+				}
 			}
-		}
-		return kubetest.Behavior{}
-	}})
+			return kubetest.Behavior{}
+		},
+		HPA: func(string, string) int32 { return w.load.Load() },
+	})
 	w.connect()
 	w.app = kube.App{Cluster: w.client, Env: "prod", Namespace: "shop", Name: "shop", Manifests: kube.YAML("shop.yaml", []byte(yaml))}
 	return w

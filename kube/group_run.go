@@ -77,12 +77,19 @@ func (g Group) Poll(c *stage.Ctx, h *GroupHandle) (stage.Status[stage.Release], 
 	details, errs := make([]string, len(apps)), make([]error, len(apps))
 	var wg sync.WaitGroup
 	for i := range apps {
-		if m := &h.Members[i]; !m.Ended && (together || !m.arrived()) {
-			wg.Go(func() {
-				details[i], errs[i] = m.poll(member(c, apps[i], woken), apps[i])
-				wake()
-			})
+		do := h.Members[i].poll
+		switch m := h.Members[i]; {
+		case m.Ended:
+			continue
+		case !together && m.arrived() && m.Handle.lags():
+			do = h.Members[i].follow
+		case !together && m.arrived():
+			continue
 		}
+		wg.Go(func() {
+			details[i], errs[i] = do(member(c, apps[i], woken), apps[i])
+			wake()
+		})
 	}
 	wg.Wait()
 	wake()
@@ -134,6 +141,20 @@ func (m *Member) poll(c *stage.Ctx, a App) (string, error) {
 	m.Ended = done
 	if done {
 		return m.App + ": " + m.Handle.Journal.Reason, nil
+	}
+	return m.App + ": " + st.Detail(), nil
+}
+
+// follow lets the autoscalers of an App follow its traffic while others are under way.
+func (m *Member) follow(c *stage.Ctx, a App) (string, error) {
+	rel, err := a.attach(c, &m.Handle)
+	if err != nil {
+		return "", err
+	}
+	defer rel.target.s.rest(c.Err() != nil)
+	st, err := rel.rescale(c)
+	if err != nil {
+		return "", err
 	}
 	return m.App + ": " + st.Detail(), nil
 }

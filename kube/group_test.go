@@ -54,9 +54,10 @@ func TestGroupHasOneVerdict(t *testing.T) {
 }
 
 // The one whose new version serves keeps its old one until the others are there,
-// however long that takes.
+// however long that takes, and its autoscaler is with the new one by then.
 func TestGroupWaitsBeforeTheOldVersionGoes(t *testing.T) {
 	groupWorld(t, func(w *world, g kube.Group) {
+		g.Apps[0].Manifests = kube.YAML("shop.yaml", []byte(smallYAML+strings.Replace(hpaYAML, "minReplicas: 2", "minReplicas: 1", 1)))
 		s := strategy.RedBlack{KeepOld: strategy.Immediately, ProgressDeadline: 5 * time.Minute}
 		_, err := w.group(g, "run-1/prod/1", "v1", "v1", s).run()
 		require.NoError(t, err)
@@ -66,6 +67,7 @@ func TestGroupWaitsBeforeTheOldVersionGoes(t *testing.T) {
 			if at := time.Since(began); at > time.Minute && at < 4*time.Minute {
 				require.Equal(t, 1, w.states()["shop v1"], "at %s", at)
 				require.Equal(t, 1, w.states()["shop v2"], "at %s", at)
+				require.Equal(t, "v2", w.scaled())
 			}
 			return false
 		}
@@ -74,6 +76,7 @@ func TestGroupWaitsBeforeTheOldVersionGoes(t *testing.T) {
 		require.ErrorAs(t, err, &failed)
 		require.Empty(t, failed.Unrestored)
 		require.Equal(t, groupOld, w.states())
+		require.Equal(t, "v1", w.scaled())
 	})
 }
 

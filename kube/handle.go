@@ -53,6 +53,7 @@ type Handle struct {
 	Workload    Object   `json:"workload"`              // the Deployment that is written
 	Existed     bool     `json:"existed,omitempty"`     // it was there before the release
 	Autoscalers []string `json:"autoscalers,omitempty"` // Deployments that a HorizontalPodAutoscaler scales
+	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload
 	Fronts      []Front  `json:"fronts,omitempty"`
 	Before      []Write  `json:"before,omitempty"`
 	After       []Write  `json:"after,omitempty"`
@@ -93,6 +94,7 @@ type Write struct {
 	Inverse json.RawMessage `json:"inverse,omitempty"` // the fields to apply to take the write back
 	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
 	Former  json.RawMessage `json:"former,omitempty"`  // the whole object, of one that is deleted, be it to be made anew
+	Scales  bool            `json:"scales,omitempty"`  // an autoscaler that follows the traffic from one Deployment to the other
 	Made    bool            `json:"made,omitempty"`    // the write has happened and its object was ready
 	Back    bool            `json:"back,omitempty"`    // it is taken back, or that was given up
 }
@@ -109,10 +111,6 @@ type Trouble struct {
 	Container string `json:"container,omitempty"`
 	Reason    string `json:"reason"` // as Kubernetes writes it, such as ImagePullBackOff
 	Message   string `json:"message,omitempty"`
-}
-
-func (h *Handle) autoscaled(deployment string) bool {
-	return slices.Contains(h.Autoscalers, deployment)
 }
 
 // restoring reports whether the release is on its way back.

@@ -33,6 +33,8 @@ func (w *world) kubectl(text string) {
 		"DaemonSet":   {Group: "apps", Version: "v1", Resource: "daemonsets"},
 		"Service":     {Version: "v1", Resource: "services"},
 		"Ingress":     {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+
+		"HorizontalPodAutoscaler": {Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"},
 	}
 	for _, doc := range strings.Split(text, "---\n") {
 		u := &unstructured.Unstructured{}
@@ -156,36 +158,6 @@ func TestQuotaIsReported(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestReplicasOfAnAutoscalerAreLeftAlone(t *testing.T) {
-	const hpa = `---
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: shop}
-spec: {minReplicas: 2, maxReplicas: 9, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}}
-`
-	open := strings.Replace(shopYAML, "  replicas: 3\n", "", 1)
-	bubble(t, open+hpa, func(w *world) {
-		_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
-		require.NoError(t, err)
-		scale, err := w.typed().AppsV1().Deployments("shop").GetScale(context.Background(), "shop", metav1.GetOptions{})
-		require.NoError(t, err)
-		scale.Spec.Replicas = 5
-		_, err = w.typed().AppsV1().Deployments("shop").UpdateScale(context.Background(), "shop", scale, metav1.UpdateOptions{FieldManager: "hpa"})
-		require.NoError(t, err)
-		time.Sleep(time.Second)
-		_, err = w.release("run-2/prod/1", "v2", strategy.Rolling{})
-		require.NoError(t, err)
-		require.Equal(t, map[string]int{"v2": 5}, w.running())
-	})
-	bubble(t, open+hpa, func(w *world) {
-		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
-		require.NoError(t, err)
-		h, err := w.typed().AutoscalingV2().HorizontalPodAutoscalers("shop").Get(context.Background(), "shop", metav1.GetOptions{})
-		require.NoError(t, err)
-		require.Contains(t, h.Spec.ScaleTargetRef.Name, "shop-", "the autoscaler follows the version")
-	})
 }
 
 func TestAReleaseBesideAnotherSharesItsWatches(t *testing.T) {

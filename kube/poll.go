@@ -41,7 +41,7 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 // join makes a release ready to go on with what was rendered.
 func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
-		r.retarget(a.Name, h.Workload.Name)
+		r.retarget(a, h.Workload.Name)
 	}
 	if !a.Cluster.has(h.session()) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {
@@ -51,15 +51,6 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	t := &target{app: a, s: a.Cluster.session(h.session(), h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a, h)
 	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
-}
-
-// retarget points autoscalers at the Deployment of the version.
-func (r *rendered) retarget(from, to string) {
-	for _, u := range r.after {
-		if u.GetKind() == "HorizontalPodAutoscaler" && str(u.Object, "spec", "scaleTargetRef", "name") == from {
-			_ = unstructured.SetNestedField(u.Object, to, "spec", "scaleTargetRef", "name")
-		}
-	}
 }
 
 // Poll goes on with the release until something must be persisted, the budget
@@ -118,6 +109,12 @@ func (rel *release) step(long, ctx context.Context) (stage.Status[stage.Release]
 	case Applying:
 		return rel.objects(ctx, rel.r.before, h.Before, Rollout)
 	case Rollout:
+		if h.lags() {
+			if st, err := rel.rescale(ctx); err == nil {
+				return st, nil
+			}
+			// It is tried again, and with the other objects that follow in the end; meanwhile the rollout is watched.
+		}
 		return rel.rollout(long, ctx)
 	case Following:
 		return rel.objects(ctx, rel.r.after, h.After, Done)

@@ -58,7 +58,7 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 				"%w: the App's workload could be this or the %s of the same name; give one of them another", ErrInvalid, r.workload.GetKind())}
 		case a.isWorkload(u):
 			r.workload = u
-		case rank(u) >= last:
+		case rank(u) >= last || a.scales(u, a.manifest().GetKind(), a.Name):
 			r.after = append(r.after, u)
 		default:
 			r.before = append(r.before, u)

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -35,6 +33,7 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Obj
 				return err
 			}
 			if err == nil && w != nil {
+				w.Scales = !h.Native && a.scales(u, r.workload.GetKind(), r.versioned().GetName())
 				*list.writes = append(*list.writes, *w)
 			}
 		}
@@ -42,7 +41,7 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Obj
 	if err := note(a.surveyWorkload(ctx, h, r, pending)); err != nil {
 		return err
 	}
-	if err := note(a.surveyAutoscalers(ctx, h, r)); err != nil {
+	if err := note(a.surveyAutoscalers(ctx, h, r, inventory)); err != nil {
 		return err
 	}
 	if err := note(a.surveyRouter(ctx, h, r)); err != nil {
@@ -265,38 +264,5 @@ func (a App) surveyPinned(h *Handle, live *unstructured.Unstructured) error {
 				f.Object, ErrInvalid, id)
 		}
 	}
-	return nil
-}
-
-// surveyAutoscalers finds workloads whose replicas belong to an autoscaler.
-func (a App) surveyAutoscalers(ctx context.Context, h *Handle, r *rendered) error {
-	note := func(u *unstructured.Unstructured) {
-		name := str(u.Object, "spec", "scaleTargetRef", "name")
-		if str(u.Object, "spec", "scaleTargetRef", "kind") == h.Workload.Kind && !h.autoscaled(name) {
-			h.Autoscalers = append(h.Autoscalers, name)
-		}
-	}
-	at, err := a.Cluster.at(ctx, Object{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler", Namespace: a.Namespace})
-	if err != nil {
-		return err
-	}
-	list, err := at.List(ctx, metav1.ListOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("list HorizontalPodAutoscalers in %s: %w", a.Namespace, err)
-	}
-	if err == nil {
-		for i := range list.Items {
-			note(&list.Items[i])
-		}
-	}
-	for _, u := range r.after {
-		if u.GetKind() == "HorizontalPodAutoscaler" && str(u.Object, "spec", "scaleTargetRef", "name") == a.Name {
-			_ = unstructured.SetNestedField(u.Object, h.Workload.Name, "spec", "scaleTargetRef", "name")
-			if h.Existed {
-				note(u)
-			}
-		}
-	}
-	slices.Sort(h.Autoscalers)
 	return nil
 }

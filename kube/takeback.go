@@ -32,6 +32,9 @@ func (rel *release) restore(ctx context.Context) (stage.Status[stage.Release], e
 		return rel.restoreWorkload(ctx)
 	}
 	if h.Journal.Restored {
+		if err := rel.app.takeBack(ctx, h, h.changed(true)); err != nil {
+			return rel.unrestored(ctx, err)
+		}
 		if detail, ok, err := rel.leadBack(ctx); err != nil {
 			return rel.unrestored(ctx, err)
 		} else if !ok {
@@ -125,6 +128,11 @@ func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[sta
 	if err != nil {
 		why = append(why, err.Error())
 	}
+	for _, w := range h.changed(true) {
+		if h.Rescaled {
+			why = append(why, fmt.Sprintf("%s scales version %s", w.Object, h.Version))
+		}
+	}
 	h.Unrestored = strings.Join(why, "; ")
 	h.Journal.Restored = false
 	if h.Journal.Outcome == "" {
@@ -146,12 +154,13 @@ func (h *Handle) untaken() {
 }
 
 // changed lists the writes to objects that existed before and are not taken back
-// yet, the last first.
-func (h *Handle) changed() []*Write {
+// yet, the last first. Autoscalers that follow the traffic go back after it and are
+// asked for by themselves.
+func (h *Handle) changed(scales bool) []*Write {
 	var out []*Write
 	for _, list := range [][]Write{h.Pruned, h.After, h.Beside, h.Before} {
 		for i := range slices.Backward(list) {
-			if w := &list[i]; !w.created() && !w.Back {
+			if w := &list[i]; !w.created() && !w.Back && w.Scales == scales {
 				out = append(out, w)
 			}
 		}
@@ -164,7 +173,7 @@ func (h *Handle) changed() []*Write {
 // changed. A baseline that must get pods needs its objects first.
 func (rel *release) leadsFirst(ctx context.Context) (bool, error) {
 	j := rel.h.Journal
-	if j.Outcome != "" || len(j.Writes) == 0 || j.Baseline == nil || j.Baseline.Version == "" || len(rel.h.changed()) == 0 {
+	if j.Outcome != "" || len(j.Writes) == 0 || j.Baseline == nil || j.Baseline.Version == "" || len(rel.h.changed(false)) == 0 {
 		return false, nil
 	}
 	s, err := strategy.Decode(j.Strategy)
@@ -191,9 +200,9 @@ func (rel *release) leadsFirst(ctx context.Context) (bool, error) {
 // restoreObjects takes the changed objects back.
 func (rel *release) restoreObjects(ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
-	left := len(h.changed())
-	err := rel.app.takeBack(ctx, h)
-	switch now := len(h.changed()); {
+	left := len(h.changed(false))
+	err := rel.app.takeBack(ctx, h, h.changed(false))
+	switch now := len(h.changed(false)); {
 	case err != nil && (ctx.Err() == nil || now == left && rel.late()):
 		return stage.Status[stage.Release]{}, err
 	case err != nil:
@@ -210,13 +219,12 @@ func (rel *release) restoreObjects(ctx context.Context) (stage.Status[stage.Rele
 // had their turn.
 const crowded = 2 * time.Second
 
-// takeBack applies the inverses of all writes to objects that existed before,
-// in reverse order, and compares the answers with what was recorded. What one
+// takeBack applies the inverses of pending writes to objects that existed before,
+// in order, and compares the answers with what was recorded. What one
 // refuses is noted and keeps no other from being taken back; the error is about
 // those that another attempt may cure.
-func (a App) takeBack(ctx context.Context, h *Handle) error {
+func (a App) takeBack(ctx context.Context, h *Handle, pending []*Write) error {
 	var errs []error
-	pending := h.changed()
 	for i, w := range pending {
 		its, cancel := ctx, context.CancelFunc(func() {})
 		if i < len(pending)-1 && w.Former != nil {
@@ -292,7 +300,7 @@ func (rel *release) giveUp(ctx context.Context, err error) (stage.Status[stage.R
 		return stage.Status[stage.Release]{}, err
 	}
 	h.TakenBack = true
-	h.Stays = append(h.Stays, fmt.Sprintf("%d changed objects are not as they were after %s: %v", len(h.changed()), rel.app.timeout(), err))
+	h.Stays = append(h.Stays, fmt.Sprintf("%d changed objects are not as they were after %s: %v", len(h.changed(false)), rel.app.timeout(), err))
 	return next("going back: %s", h.Stays[len(h.Stays)-1]), nil
 }
 

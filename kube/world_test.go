@@ -128,6 +128,11 @@ func (w *world) picture() map[string]any {
 	for _, i := range ingresses.Items {
 		note("Ingress", i.ObjectMeta, i.Spec)
 	}
+	scalers, err := c.AutoscalingV2().HorizontalPodAutoscalers("shop").List(ctx, metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for _, h := range scalers.Items {
+		note("HorizontalPodAutoscaler", h.ObjectMeta, h.Spec)
+	}
 	configs, err := c.CoreV1().ConfigMaps("shop").List(ctx, metav1.ListOptions{})
 	require.NoError(w.t, err)
 	for _, m := range configs.Items {

@@ -16,8 +16,7 @@ const (
 	// exist, without traffic. Version is the one that is released.
 	OpCreate Op = "create"
 	// OpScale asks for Replicas pods of Version, which exists. The version stays
-	// known with zero pods. On a version that is Autoscaled, raising sets the
-	// floor of the autoscaler, and zero suspends it.
+	// known with zero pods, which suspend an autoscaler.
 	OpScale Op = "scale"
 	// OpRoute asks Front to lead to Route.
 	OpRoute Op = "route"

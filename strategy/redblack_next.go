@@ -89,12 +89,12 @@ func (s RedBlack) again(t *turn, v Version) (Decision, bool) {
 }
 
 // instant reports whether going back for a failing version is better than going
-// on: until the traffic has settled, and then as long as the old version has its
-// pods.
+// on: until the traffic has settled, and then as long as the old version asks for
+// pods, be they fewer than before.
 func (t *turn) instant() bool {
 	b := t.j.Baseline
 	base, _ := t.o.Version(b.Version)
-	return t.j.Settled.IsZero() || b.Version != t.j.Release.Version && b.Desired > 0 && base.Desired >= b.Desired
+	return t.j.Settled.IsZero() || b.Version != t.j.Release.Version && base.Desired > 0
 }
 
 // switched reports whether the traffic has been sent to version.

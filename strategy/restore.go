@@ -66,10 +66,16 @@ func (t *turn) restore(n size, settle time.Duration, deadline deadlines) Decisio
 		return t.remove(v, deadline)
 	}
 	base, _ := t.o.Version(b.Version)
+	want := b.Desired
+	if base.Autoscaled && t.home(base) {
+		// It has the traffic, so its autoscaler knows how many pods that takes.
+		want = min(want, max(1, base.Desired))
+		n.floor = min(n.floor, want)
+	}
 	t.limits = Limits{Floor: n.floor, MinReady: max(1, n.floor)}
 	t.advanced(base.Ready + t.o.Traffic.Ready(base.ID))
-	if base.Desired < b.Desired {
-		return t.act(PhaseRestore, Action{Op: OpScale, Version: base.ID, Replicas: b.Desired})
+	if base.Desired < want {
+		return t.act(PhaseRestore, Action{Op: OpScale, Version: base.ID, Replicas: want})
 	}
 	if d, ok := t.routeBack(base, v, n.floor, deadline); !ok {
 		return d
@@ -88,6 +94,11 @@ func (t *turn) restore(n size, settle time.Duration, deadline deadlines) Decisio
 	}
 	t.limits.Settled = true
 	return t.tidy(base, v, deadline)
+}
+
+// home reports whether all the traffic is sent to the baseline.
+func (t *turn) home(base Version) bool {
+	return !t.o.Traffic.Absent && (t.o.Traffic.to(To(base.ID)) || t.o.Traffic.to(t.j.Baseline.Route) && !t.o.Traffic.carries(t.j.Release.Version))
 }
 
 // routeBack sends the traffic to the baseline as soon as that is no worse than
