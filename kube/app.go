@@ -59,8 +59,9 @@ type App struct {
 	// that hold data, the workload itself and its Services are never recreated.
 	Recreate []string
 	// Prune deletes, once a release has succeeded, what an earlier release of this App applied and the manifests do not
-	// hold any more; see AnnotationPrune. What another App of the namespace has now stays, and so do namespaces,
-	// definitions and volumes. Undo brings it back.
+	// hold any more; see AnnotationPrune. What another App has now stays, and so do namespaces, definitions and volumes.
+	// So does what is outside of the namespace, such as a ClusterRole, as long as the records of the cluster's Apps may
+	// not be listed; Handle.Warning says so. Undo brings back what was deleted.
 	Prune bool
 	// Patience says how long evidence of a failure must stay.
 	Patience Patience

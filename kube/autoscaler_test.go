@@ -236,6 +236,7 @@ func TestAutoscalerThatIsNotInTheManifestsIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, kube.ErrInvalid)
 		require.ErrorContains(t, err, "HorizontalPodAutoscaler shop/mine")
 		require.ErrorContains(t, err, "put it into the App's manifests")
+		require.ErrorContains(t, w.foretold("v3", strategy.RedBlack{}), "HorizontalPodAutoscaler shop/mine")
 		require.Equal(t, map[string]int{"v2": 3}, w.running())
 	})
 	bubble(t, shopYAML, func(w *world) {

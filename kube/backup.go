@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -12,6 +13,9 @@ import (
 // maxBackup bounds what a backup unpacks to: the API server takes no object
 // larger than 3 MiB.
 const maxBackup = 4 << 20
+
+// maxSpent bounds how many backups a release remembers that it may not delete.
+const maxSpent = 100
 
 // backupName is the Secret in which a release keeps the former state of a
 // ConfigMap or Secret, so that no value enters a record.
@@ -102,4 +106,45 @@ func (a App) backedUp(ctx context.Context, o Object, name string) (json.RawMessa
 		return nil, fmt.Errorf("%s: data.object: %w", objectOf(s), err)
 	}
 	return data, nil
+}
+
+// backups lists the backups that a release has made, or may have.
+func (h *Handle) backups(a App) []Object {
+	var out []Object
+	for _, w := range h.writes() {
+		if w.Backup != "" {
+			out = append(out, a.backupRef(w.Object, w.Backup))
+		}
+	}
+	return out
+}
+
+// spent lists the backups that are of no use once another release has the App:
+// nothing leads back any more to what was before the one that has it now.
+func (c claim) spent(a App) []Object {
+	var h Handle
+	if json.Unmarshal([]byte(c.Handle), &h) != nil {
+		return nil
+	}
+	out := h.Spent
+	if !h.restored() {
+		out = slices.Concat(out, h.backups(a))
+	}
+	return out[max(0, len(out)-maxSpent):]
+}
+
+// collectBackups deletes what is spent when a release ends, and its own backups if
+// it was taken back. What cannot be deleted keeps nothing waiting: the handle names it
+// for the next release.
+func (a App) collectBackups(ctx context.Context, h *Handle) {
+	if h.restored() {
+		for _, o := range h.backups(a) {
+			if !holds(h.Spent, o) {
+				h.Spent = slices.Concat(h.Spent, []Object{o})
+			}
+		}
+	}
+	for len(h.Spent) > 0 && a.Cluster.remove(ctx, h.Spent[0], "") == nil {
+		h.Spent = h.Spent[1:]
+	}
 }

@@ -139,12 +139,13 @@ func (a App) outrun(ctx context.Context, h *Handle) error {
 }
 
 // endClaim notes that the release has ended, if it still holds the claim: with
-// what it released, or with what was there before.
+// what it released, or with what was there before. Only who holds it deletes backups.
 func (a App) endClaim(ctx context.Context, h *Handle, r *rendered) error {
 	c, err := a.holding(ctx, h)
 	if err != nil {
 		return err
 	}
+	a.collectBackups(ctx, h)
 	if h.Journal.Outcome == strategy.Succeeded {
 		c.Set, c.Inventory = h.Set, merged(c.Inventory, h.Pruned, r.inventory())
 		c.Left = slices.DeleteFunc(slices.Clone(c.Inventory), func(o Object) bool { return holds(r.inventory(), o) })

@@ -45,18 +45,19 @@ type ObjectDiff struct {
 	// Base is the Deployment that a new version is compared with: the one that serves now. It is zero for other objects.
 	Base   Object
 	Fields []FieldDiff // of an update or recreation, and of a new version
-	Err    error       // why the API server would refuse it: *ConflictError, *ImmutableError or *ObjectError
+	Err    error       // why it would be refused, such as *ConflictError, *ImmutableError, *SharedError or *ObjectError
 }
 
 // A Diff is what a release would change, in the order in which it would.
 type Diff struct {
 	Version string
 	Objects []ObjectDiff
+	Refused []error // what would be refused beside the objects: the strategy, or what is about none of them
 }
 
 // Err returns every refusal.
 func (d Diff) Err() error {
-	var errs []error
+	errs := slices.Clone(d.Refused)
 	for _, o := range d.Objects {
 		errs = append(errs, o.Err)
 	}
@@ -79,13 +80,17 @@ func (d Diff) String() string {
 			fmt.Fprintf(&b, "  %s: %s -> %s\n", f.Path, orText(f.Before, "(absent)"), orText(f.After, "(absent)"))
 		}
 	}
+	for _, err := range d.Refused {
+		fmt.Fprintf(&b, "%s: %v\n", Refused, err)
+	}
 	return b.String()
 }
 
 // Diff asks the API server by dry run what a release of set by s would change,
 // field by field, admission and defaults included. It writes nothing and
 // claims nothing. The error is about the question; what the API server would
-// refuse is in the answer.
+// refuse, and what Start would because of what it finds in the cluster, is in the
+// answer, but not that another release is running.
 func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (Diff, error) {
 	if err := a.Validate(); err != nil {
 		return Diff{}, err
@@ -108,7 +113,11 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 	if !d.h.Native {
 		r.retarget(a, r.versioned().GetName())
 	}
+	r.led = held.led()
 	out := Diff{Version: r.version}
+	d.h.Journal, err = strategy.Begin(s, strategy.Release{Key: d.h.Key, Version: r.version, Replicas: r.replicas})
+	out.refuse(err)
+	out.refuse(a.Supports(s))
 	for _, list := range [][]*unstructured.Unstructured{r.before, {r.workload}, r.after} {
 		for _, u := range list {
 			o, err := d.object(ctx, u)
@@ -118,13 +127,45 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 			out.Objects = append(out.Objects, o)
 		}
 	}
-	if err := a.surveyPruned(ctx, &d.h, r, held.Inventory); err != nil {
-		return Diff{}, err
-	}
+	err = a.surveyPruned(ctx, &d.h, r, held.Inventory)
 	for _, w := range d.h.Pruned {
 		out.Objects = append(out.Objects, ObjectDiff{Object: w.Object, Change: Delete})
 	}
+	found := []error{
+		err, a.checkKind(ctx, held, objectOf(r.workload)), a.surveyAutoscalers(ctx, &d.h, r, held.Inventory), a.surveyRouter(ctx, &d.h, r),
+	}
+	for _, err := range append(found, d.standing(ctx)...) {
+		if err != nil && !refusal(err) && !isTyped(err) {
+			return Diff{}, err
+		}
+		out.refuse(err)
+	}
 	return out, nil
+}
+
+// refuse notes a refusal at the object that it is about.
+func (d *Diff) refuse(err error) {
+	if err == nil {
+		return
+	}
+	var about Object
+	var shared *SharedError
+	var fixed *ImmutableError
+	var serving *TrafficError
+	switch {
+	case errors.As(err, &shared):
+		about = shared.Service
+	case errors.As(err, &fixed):
+		about = fixed.Object
+	case errors.As(err, &serving):
+		about = serving.Object
+	}
+	i := slices.IndexFunc(d.Objects, func(o ObjectDiff) bool { return o.Object == about })
+	if i < 0 {
+		d.Refused = append(d.Refused, err)
+		return
+	}
+	d.Objects[i].Change, d.Objects[i].Err = Refused, errors.Join(d.Objects[i].Err, err)
 }
 
 // differ is one question.
@@ -143,6 +184,9 @@ func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (Obje
 	}
 	out := ObjectDiff{Object: objectOf(u)}
 	live, err := d.app.Cluster.get(ctx, out.Object)
+	if err == nil {
+		err = d.found(ctx, out.Object, live, workload)
+	}
 	if err != nil {
 		return d.refused(out, err)
 	}
@@ -162,6 +206,8 @@ func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (Obje
 	case err != nil && live == nil && d.pending[out.Object.Namespace] && apierrors.IsNotFound(err):
 		out.Change = Unknown
 		return out, nil
+	case err != nil && workload:
+		return d.refused(out, unchangeable(out.Object, err))
 	case err != nil:
 		return d.refused(out, err)
 	case live == nil && workload && !d.h.Native:
@@ -176,6 +222,45 @@ func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (Obje
 	}
 	d.selector(&out, live)
 	return out, nil
+}
+
+// found refuses an object because of what it is like now.
+func (d *differ) found(ctx context.Context, o Object, live *unstructured.Unstructured, workload bool) error {
+	if workload {
+		d.h.Workload, d.h.Existed = o, live != nil
+		return d.app.surveyPinned(&d.h, live)
+	}
+	for _, f := range d.r.allFronts() {
+		if f.Object == o {
+			return d.app.surveyFront(&d.h, f, live, d.r.switched == o.Name)
+		}
+	}
+	if s, ok := d.app.Router.(IngressSwitch); ok && s.entry(d.app).same(o) {
+		return d.app.surveySwitch(ctx, &d.h, d.r, o, live)
+	}
+	return nil
+}
+
+// standing refuses Services because of the pods that are there.
+func (d *differ) standing(ctx context.Context) []error {
+	if len(d.r.allFronts()) == 0 {
+		return nil
+	}
+	var now standing
+	for _, list := range []struct {
+		of   Object
+		into *[]*unstructured.Unstructured
+	}{
+		{workloadRef(d.r.workload.GetKind(), d.app.Namespace, ""), &now.workloads},
+		{Object{APIVersion: "v1", Kind: "Service", Namespace: d.app.Namespace}, &now.services},
+		{Object{APIVersion: "v1", Kind: "Pod", Namespace: d.app.Namespace}, &now.pods},
+	} {
+		err := d.app.Cluster.each(ctx, list.of, "", func(u *unstructured.Unstructured) { *list.into = append(*list.into, u) })
+		if err != nil {
+			return []error{err}
+		}
+	}
+	return append(d.app.unshared(d.r, now), d.h.portsHold(d.r, now)...)
 }
 
 // tuned are the fields of a workload that a strategy sets and that are left

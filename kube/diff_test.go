@@ -80,3 +80,32 @@ func TestDiffOfWhatOnlyTheReleaseCanJudge(t *testing.T) {
 	_, err := kube.App{}.Diff(context.Background(), set(t, "v1"), nil)
 	require.ErrorIs(t, err, kube.ErrInvalid)
 }
+
+// What a release would refuse because of what it finds, Diff says before.
+func TestDiffForetellsRefusals(t *testing.T) {
+	bubble(t, shopYAML, func(w *world) {
+		_, err := w.release("run-1/prod/1", "v1", strategies["redblack"])
+		require.NoError(t, err)
+		err = w.foretold("v2", strategies["rolling"])
+		require.ErrorIs(t, err, kube.ErrInvalid)
+		require.ErrorContains(t, err, "go on with red/black")
+
+		app := w.app
+		w.app.Router = kube.Ingress{Name: "missing"}
+		require.ErrorContains(t, w.foretold("v2", strategies["redblack"]), "Ingress shop/missing: ")
+		w.app.Router = kube.IngressSwitch{Name: "shop"}
+		require.ErrorContains(t, w.foretold("v2", strategies["rolling"]), "App.Router is an IngressSwitch")
+
+		w.app = app
+		w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(shopYAML, "kind: Deployment", "kind: StatefulSet", 1)))
+		require.ErrorContains(t, w.foretold("v2", strategies["rolling"]), "the App was released as a Deployment")
+	})
+	bubble(t, shopYAML, func(w *world) {
+		w.kubectl(strings.Replace(shopYAML, "image: shop/web", "image: registry.test/shop/web@"+digest("v1").String(), 1))
+		var c *kube.ConflictError
+		require.ErrorAs(t, w.foretold("v2", strategies["redblack"]), &c)
+		require.Equal(t, kube.Conflict{Manager: "kubectl-create", Field: ".spec.selector"}, c.Conflicts[0])
+		w.app.TakeFields = true
+		require.NoError(t, w.foretold("v2", strategies["redblack"]))
+	})
+}

@@ -34,7 +34,8 @@
 // selectors of its Services; then what follows the workload (Ingress,
 // HorizontalPodAutoscaler) and, with App.Prune, the end of what earlier releases
 // applied and the manifests hold no more. A failure anywhere leads back through
-// all of it. [App.Diff] says beforehand what would change, field by field.
+// all of it. [App.Diff] says beforehand what would change, field by field, and what
+// would be refused.
 //
 // Objects are applied in the order of what they need, each when the one before
 // is ready: a Namespace when it has its default ServiceAccount, a definition
@@ -143,7 +144,8 @@
 //     leaves out, or that an autoscaler owns, are left alone.
 //  8. No value of a Secret enters a record, an error or a difference. The former
 //     state of Secrets and ConfigMaps that are changed in place or pruned is kept
-//     in Secrets beside them.
+//     in Secrets beside them as long as the release can be taken back: until it is,
+//     or until the next release ends.
 //  9. Nothing is polled. A release of one workload with its Service makes at
 //     most twenty requests, three more with an IngressSwitch; releases in one
 //     namespace share four watches, and one for a Router, which end soon after
@@ -170,13 +172,15 @@
 // horizontalpodautoscalers; for a StatefulSet or a DaemonSet, the same on that kind
 // instead of deployments, list on controllerrevisions, list and watch on events, and
 // delete on pods; get on pods/log; get, create and update on
-// configmaps; get and create on secrets if ConfigMaps or Secrets are released;
+// configmaps; get, create and delete on secrets if ConfigMaps or Secrets are released
+// (without delete, their former states stay);
 // and get, create, patch and delete on every other kind in the manifests, with
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
 // all kinds of workloads, controllerrevisions and pods; without it they stay. With
-// App.Prune: list on configmaps.
+// App.Prune: list on configmaps, and in the whole cluster to prune what is outside of
+// the namespace, such as a ClusterRole; without it that stays.
 // What is missing is a [PermissionError].
 //
 // # Errors

@@ -155,7 +155,7 @@ func (a App) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) erro
 	if err != nil || !ok {
 		return err
 	}
-	if h.Phase == Done && h.Journal.Outcome != strategy.Succeeded && h.Journal.Restored {
+	if h.restored() {
 		return nil // it has been turned back already
 	}
 	return a.undo(c, &h, h.Journal.Outcome == "")

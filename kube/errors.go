@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -101,8 +102,10 @@ func (e *ObjectError) Unwrap() error { return e.Err }
 
 // A Conflict is one field that another field manager owns with another value.
 type Conflict struct {
-	Manager string // the other manager, as the API server names it
+	Manager string // the name of the other manager
 	Field   string // such as .spec.replicas
+	// Detail is what else the API server says of the manager, such as "using apps/v1"; empty if nothing.
+	Detail string
 }
 
 // A ConflictError says that applying an object would take fields from other
@@ -116,6 +119,9 @@ func (e *ConflictError) Error() string {
 	parts := make([]string, len(e.Conflicts))
 	for i, c := range e.Conflicts {
 		parts[i] = fmt.Sprintf("%s is owned by %s", c.Field, c.Manager)
+		if c.Detail != "" {
+			parts[i] += " (" + c.Detail + ")"
+		}
 	}
 	return fmt.Sprintf("%s: apply: %s; remove the fields from the manifest, stop the other manager, or set App.TakeFields to take them once",
 		e.Object, strings.Join(parts, ", "))
@@ -222,12 +228,26 @@ func conflictsOf(err error) []Conflict {
 	var out []Conflict
 	for _, cause := range status.Status().Details.Causes {
 		if cause.Type == metav1.CauseTypeFieldManagerConflict {
-			out = append(out, Conflict{
-				Manager: strings.Trim(strings.TrimPrefix(cause.Message, "conflict with "), `"`),
-				Field:   cause.Field,
-			})
+			out = append(out, conflictOf(cause))
 		}
 	}
+	return out
+}
+
+// conflictOf reads what the API server writes of a conflict: conflict with "kubectl"
+// with subresource "scale" using apps/v1 at 2026-01-02T03:04:05Z, of which a manager that
+// applies has the name alone (apimachinery pkg/util/managedfields/internal/conflict.go).
+func conflictOf(cause metav1.StatusCause) Conflict {
+	out := Conflict{Manager: strings.TrimPrefix(cause.Message, "conflict with "), Field: cause.Field}
+	quoted, err := strconv.QuotedPrefix(out.Manager)
+	if err != nil {
+		return out
+	}
+	name, err := strconv.Unquote(quoted)
+	if err != nil {
+		return out
+	}
+	out.Manager, out.Detail = name, strings.TrimSpace(out.Manager[len(quoted):])
 	return out
 }
 

@@ -60,12 +60,13 @@ type Handle struct {
 	After       []Write  `json:"after,omitempty"`
 	Pruned      []Write  `json:"pruned,omitempty"`  // objects of earlier releases that this one deletes
 	Configs     bool     `json:"configs,omitempty"` // the App has or had ConfigMaps or Secrets versioned by content
+	Spent       []Object `json:"spent,omitempty"`   // Secrets with former states that nothing leads back to any more, to be deleted
 
 	NativeVersion string          `json:"nativeVersion,omitempty"` // what the Deployment ran before
 	NativeRecord  json.RawMessage `json:"nativeRecord,omitempty"`  // its configuration then
 	Beside        []Write         `json:"beside,omitempty"`        // the workload, if it changes beside its pod template though its version stays
 
-	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release
+	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release, or is left undone
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in
 	Whole     []int64          `json:"whole,omitempty"`   // weights of the front in the HTTPRoute's rules before; negative if there was none
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
@@ -115,6 +116,19 @@ type Trouble struct {
 
 // restoring reports whether the release is on its way back.
 func (h *Handle) restoring() bool { return h.Phase == Restoring || h.Journal.Back != nil }
+
+// warn adds to Warning.
+func (h *Handle) warn(format string, args ...any) {
+	if h.Warning != "" {
+		h.Warning += "; "
+	}
+	h.Warning += fmt.Sprintf(format, args...)
+}
+
+// restored reports whether the release has ended with what was there before it.
+func (h *Handle) restored() bool {
+	return h.Phase == Done && h.Journal.Outcome != strategy.Succeeded && h.Journal.Restored
+}
 
 func (h *Handle) baselineSelector(o Object) map[string]string {
 	for _, f := range h.Fronts {

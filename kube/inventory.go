@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -59,10 +61,11 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 	if len(left) == 0 {
 		return nil
 	}
-	others, err := a.heldByOthers(ctx)
+	others, unknown, err := a.heldByOthers(ctx, left)
 	if err != nil {
 		return err
 	}
+	var kept []string
 	for _, o := range left {
 		if holds(others, o) {
 			continue
@@ -77,6 +80,10 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 		if live == nil || !a.wrote(live) || live.GetAnnotations()[AnnotationRelease] == "" || live.GetAnnotations()[AnnotationPrune] == "false" {
 			continue
 		}
+		if holds(unknown, o) {
+			kept = append(kept, o.String())
+			continue
+		}
 		if err := a.unused(ctx, r, live); err != nil {
 			return err
 		}
@@ -88,16 +95,34 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 		}
 		h.Pruned = append(h.Pruned, w)
 	}
+	if len(kept) > 0 {
+		h.warn("not pruned, since Apps of other namespaces may have it and their records may not be listed (list on configmaps in the whole cluster): %s",
+			strings.Join(kept, ", "))
+	}
 	return nil
 }
 
-// heldByOthers lists what the other Apps of the namespace have, as their records
-// tell: what they released, and what a release of theirs is about to apply.
-func (a App) heldByOthers(ctx context.Context) ([]Object, error) {
+// heldByOthers lists what other Apps have, as their records tell: what they released,
+// and what a release of theirs is about to apply. It asks all of the cluster if any
+// of the objects is outside of the App's namespace, where Apps of others may have it;
+// unknown are those of which it cannot be told, because that is forbidden.
+func (a App) heldByOthers(ctx context.Context, objects []Object) (held, unknown []Object, err error) {
+	outside := slices.DeleteFunc(slices.Clone(objects), func(o Object) bool { return o.Namespace == a.Namespace })
+	if len(outside) > 0 {
+		if held, err = a.heldIn(ctx, ""); !apierrors.IsForbidden(err) {
+			return held, nil, err
+		}
+	}
+	held, err = a.heldIn(ctx, a.Namespace)
+	return held, outside, err
+}
+
+// heldIn lists what the other Apps of a namespace have; the empty one means all.
+func (a App) heldIn(ctx context.Context, namespace string) ([]Object, error) {
 	var out []Object
-	err := a.Cluster.each(ctx, configObject("ConfigMap", a.Namespace, ""), LabelApp, func(u *unstructured.Unstructured) {
+	err := a.Cluster.each(ctx, configObject("ConfigMap", namespace, ""), LabelApp, func(u *unstructured.Unstructured) {
 		app := u.GetLabels()[LabelApp]
-		if u.GetName() != "gennaker-"+app || app == a.Name {
+		if u.GetName() != "gennaker-"+app || app == a.Name && u.GetNamespace() == a.Namespace {
 			return
 		}
 		held, err := parseClaim(u)
@@ -107,7 +132,7 @@ func (a App) heldByOthers(ctx context.Context) ([]Object, error) {
 		out = append(out, slices.DeleteFunc(held.Inventory, func(o Object) bool { return holds(held.Left, o) })...)
 		var h Handle
 		if json.Unmarshal([]byte(held.Handle), &h) == nil {
-			out = append(out, h.Workload, workloadRef(h.Workload.Kind, a.Namespace, app))
+			out = append(out, h.Workload, workloadRef(h.Workload.Kind, u.GetNamespace(), app))
 			if !held.Ended {
 				for _, w := range slices.Concat(h.Before, h.After) {
 					out = append(out, w.Object)
@@ -177,11 +202,15 @@ func (a App) pruneObjects(ctx context.Context, h *Handle) error {
 	if len(h.Pruned) == 0 {
 		return nil
 	}
-	others, err := a.heldByOthers(ctx)
+	var objects []Object
+	for _, w := range h.Pruned {
+		objects = append(objects, w.Object)
+	}
+	others, unknown, err := a.heldByOthers(ctx, objects)
 	if err != nil {
 		return err
 	}
-	h.Pruned = slices.DeleteFunc(h.Pruned, func(w Write) bool { return !w.Made && holds(others, w.Object) })
+	h.Pruned = slices.DeleteFunc(h.Pruned, func(w Write) bool { return !w.Made && (holds(others, w.Object) || holds(unknown, w.Object)) })
 	for i, w := range slices.Backward(h.Pruned) {
 		if w.Made {
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -29,8 +28,7 @@ func (a App) applyAs(ctx context.Context, u *unstructured.Unstructured, mode app
 		return out, err
 	}
 	for _, c := range conflict.Conflicts {
-		name, _, _ := strings.Cut(c.Manager, `"`) // the API server may add the version and the subresource
-		if !slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, name) {
+		if !slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, c.Manager) {
 			return out, err
 		}
 	}

@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -99,6 +100,37 @@ func TestUndoRestoresWhatRanBefore(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, set(t, "v1"), next.Previous)
 				require.ErrorIs(t, w.app.Undo(e.ctx(ctx), e.in, &rel), kube.ErrDrift, "another release came after it")
+			})
+		})
+	}
+}
+
+// More pods of the version that serves are taken back from it with the release.
+func TestAbortTakesMorePodsBack(t *testing.T) {
+	for _, name := range []string{"redblack", "switch"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				w.as(name)
+				_, err := w.release("run-1/prod/1", "v1", switching[name])
+				require.NoError(t, err)
+				before := w.picture()
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(shopYAML, "replicas: 3", "replicas: 5", 1)))
+				w.images["v1"] = kubetest.Behavior{ReadyDelay: time.Minute}
+				e := w.engine("run-2/prod/1", "v1", switching[name])
+				e.crash = func(string) bool { return w.running()["v1"] == 5 }
+				_, err = e.run()
+				require.ErrorIs(t, err, errCrash)
+				var h kube.Handle
+				require.NoError(t, json.Unmarshal(e.handle, &h))
+				w.connect()
+				e.fence++
+				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+				defer w.client.Close()
+				defer cancel()
+				require.NoError(t, w.app.Abort(e.ctx(ctx), h))
+				require.Equal(t, before, w.picture())
+				time.Sleep(time.Minute)
+				require.Equal(t, map[string]int{"v1": 3}, w.serving())
 			})
 		})
 	}

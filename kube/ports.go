@@ -1,8 +1,6 @@
 package kube
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -11,27 +9,23 @@ import (
 
 // portsHold refuses a targetPort that would lead to pods which do not declare it:
 // the Service changes before the pods behind it do, and on the way back as well.
-func (t *target) portsHold(ctx context.Context) error {
-	snap, _, err := t.s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	next := podSpecs(t.r.workload)
+func (h *Handle) portsHold(r *rendered, there standing) []error {
+	next := podSpecs(r.workload)
 	var errs []error
-	for _, f := range t.r.fronts {
-		svc := find(snap[t.s.services], f.Object.Name)
-		i := slices.IndexFunc(t.r.before, func(u *unstructured.Unstructured) bool { return objectOf(u) == f.Object })
-		if svc == nil || i < 0 || t.h.leads(f.Object) && t.h.Switch.Backend != f.Object.Name {
+	for _, f := range r.fronts {
+		svc := find(there.services, f.Object.Name)
+		i := slices.IndexFunc(r.before, func(u *unstructured.Unstructured) bool { return objectOf(u) == f.Object })
+		if svc == nil || i < 0 || h.leads(f.Object) && h.Switch.Backend != f.Object.Name {
 			continue // each version has a Service with ports of its own
 		}
 		var now []map[string]any // the specifications of the pods behind it
-		for _, p := range snap[t.s.pods] {
+		for _, p := range there.pods {
 			if runs(p) && subset(stringMap(svc.Object, "spec", "selector"), p.GetLabels()) {
 				now = append(now, asTree(p.Object["spec"]))
 			}
 		}
 		var fields []string
-		for _, port := range items(t.r.before[i].Object, "spec", "ports") {
+		for _, port := range items(r.before[i].Object, "spec", "ports") {
 			was, to := targetOf(portLike(svc, port)), targetOf(port)
 			if was == nil || was == to || len(now) == 0 {
 				continue
@@ -45,7 +39,7 @@ func (t *target) portsHold(ctx context.Context) error {
 				"give the container's port a name and release that, then use the name as targetPort; the number behind it may be another in each version"})
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // portLike is the port of a Service that clients know as port; nil if it has none.

@@ -2,11 +2,13 @@ package kube_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
@@ -88,6 +90,7 @@ func TestWorkloadAndItsServicesAreNeverRecreated(t *testing.T) {
 		require.ErrorAs(t, err, &im)
 		require.Equal(t, []string{"spec.selector"}, im.Fields)
 		require.ErrorContains(t, err, "use strategy.RedBlack")
+		require.ErrorContains(t, w.foretold("v2", strategies["rolling"]), im.Error())
 		_, err = w.release("run-3/prod/1", "v2", strategies["redblack"])
 		require.NoError(t, err, "red/black makes a Deployment for each version")
 		require.Equal(t, map[string]int{"v2": 1}, w.serving())
@@ -176,6 +179,7 @@ func TestNothingThatServesIsPruned(t *testing.T) {
 			return err
 		})
 		require.ErrorIs(t, err, kube.ErrServing)
+		require.ErrorIs(t, w.foretold("v2", strategies["rolling"]), kube.ErrServing)
 		require.ErrorContains(t, err, "Service shop/other leads to it")
 	})
 }
@@ -205,6 +209,46 @@ func TestNothingOfAnotherAppIsPruned(t *testing.T) {
 			require.NoError(t, err)
 			_, err = w.typed().CoreV1().Services("shop").Get(context.Background(), "cart", metav1.GetOptions{})
 			require.NoError(t, err)
+		})
+	}
+}
+
+// What has no namespace, or another one, may be an App's of another namespace.
+func TestNothingOfAnotherNamespaceIsPruned(t *testing.T) {
+	const role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader}\nrules: [{apiGroups: [\"\"], resources: [pods], verbs: [get]}]\n"
+	for _, known := range []bool{true, false} {
+		bubble(t, smallYAML, func(w *world) {
+			ctx := context.Background()
+			_, err := w.typed().CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "other"}}, metav1.CreateOptions{})
+			require.NoError(t, err)
+			release := func(key, ns, yaml string) string {
+				w.app.Namespace, w.app.Manifests, w.app.Prune = ns, kube.YAML("shop.yaml", []byte(yaml)), true
+				e := w.engine(key, "v1", strategies["rolling"])
+				_, err := e.run()
+				require.NoError(t, err)
+				return string(e.handle)
+			}
+			there := func() bool {
+				_, err := w.typed().RbacV1().ClusterRoles().Get(ctx, "reader", metav1.GetOptions{})
+				return err == nil
+			}
+			release("run-1/prod/1", "shop", smallYAML+role)
+			release("run-1/other/1", "other", smallYAML+role)
+			allow := func() {}
+			if !known {
+				allow = w.k.Inject(kubetest.Fault{Code: http.StatusForbidden, Match: func(r kubetest.Request) bool {
+					return r.Verb == "list" && r.Resource == "configmaps" && r.Namespace == ""
+				}})
+			}
+			h := release("run-2/prod/1", "shop", smallYAML)
+			require.True(t, there(), "the other App has it")
+			require.Equal(t, !known, strings.Contains(h, "ClusterRole reader"), h)
+			h = release("run-2/other/1", "other", smallYAML)
+			require.Equal(t, known, !there())
+			require.Equal(t, !known, strings.Contains(h, "ClusterRole reader"), h)
+			allow()
+			release("run-3/other/1", "other", smallYAML)
+			require.False(t, there(), "nobody has it any more")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package kube_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,21 @@ func (w *world) untouched(f func() error) error {
 	require.Empty(w.t, w.writes())
 	require.Equal(w.t, before, w.picture())
 	return err
+}
+
+// foretold is what Diff says would be refused.
+func (w *world) foretold(image string, s strategy.Strategy) error {
+	w.t.Helper()
+	w.k.ResetRequests()
+	d, err := w.app.Diff(context.Background(), set(w.t, image), s)
+	require.NoError(w.t, err)
+	for _, r := range w.k.Requests() {
+		require.True(w.t, r.Verb == "get" || r.Verb == "list" || r.DryRun, "%+v", r)
+	}
+	for _, o := range d.Objects {
+		require.Equal(w.t, o.Err != nil, o.Change == kube.Refused, "%s", o.Object)
+	}
+	return d.Err()
 }
 
 func TestRefusedManifestsWriteNothing(t *testing.T) {
@@ -294,5 +310,43 @@ func TestManagersOfTheSamePrefixAreForeign(t *testing.T) {
 		var c *kube.ConflictError
 		require.ErrorAs(t, err, &c)
 		require.Contains(t, c.Conflicts[0].Manager, "gennaker-ops")
+	})
+}
+
+// A conflict names the manager, and apart from it what else the API server says of it.
+func TestConflictNamesTheManager(t *testing.T) {
+	const config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\ndata: {colour: red, size: small}\n"
+	bubble(t, smallYAML+config, func(w *world) {
+		_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
+		require.NoError(t, err)
+		ctx, configs := context.Background(), w.typed().CoreV1().ConfigMaps("shop")
+		force := true
+		_, err = configs.Patch(ctx, "flags", types.MergePatchType, []byte(`{"data":{"colour":"blue"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
+		require.NoError(t, err)
+		_, err = configs.Patch(ctx, "flags", types.ApplyPatchType, []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"flags"},"data":{"size":"large"}}`),
+			metav1.PatchOptions{FieldManager: `the "other"`, Force: &force})
+		require.NoError(t, err)
+		_, err = w.typed().AppsV1().Deployments("shop").Patch(ctx, "shop", types.MergePatchType, []byte(`{"spec":{"replicas":2}}`),
+			metav1.PatchOptions{FieldManager: "kubectl"}, "scale")
+		require.NoError(t, err)
+
+		d, err := w.app.Diff(ctx, set(t, "v2"), strategy.Rolling{})
+		require.NoError(t, err)
+		found := map[string]string{}
+		for _, o := range d.Objects {
+			var c *kube.ConflictError
+			if errors.As(o.Err, &c) {
+				for _, c := range c.Conflicts {
+					detail, _, _ := strings.Cut(c.Detail, " at ")
+					found[c.Manager+" "+c.Field] = detail
+				}
+			}
+		}
+		require.Equal(t, map[string]string{
+			"kubectl-edit .data.colour": "using v1",
+			`the "other" .data.size`:    "",
+			"kubectl .spec.replicas":    `with subresource "scale" using apps/v1`,
+		}, found)
+		require.ErrorContains(t, d.Err(), ".data.colour is owned by kubectl-edit (using v1")
 	})
 }

@@ -44,6 +44,9 @@ spec:
 					var shared *kube.SharedError
 					require.ErrorAs(t, err, &shared)
 					require.Equal(t, "metrics", shared.Service.Name)
+					var foretold *kube.SharedError
+					require.ErrorAs(t, w.foretold("v1", s), &foretold)
+					require.Equal(t, shared, foretold)
 					for i, name := range others {
 						require.Equal(t, name, shared.Others[i].Kind+" "+shared.Others[i].Name)
 					}
@@ -55,8 +58,10 @@ spec:
 				refused("run-2/prod/1", "Deployment other")
 				require.NoError(t, w.typed().AppsV1().Deployments("shop").Delete(context.Background(), "other", metav1.DeleteOptions{}))
 				time.Sleep(time.Minute)
+				require.NoError(t, w.foretold("v1", s))
 				_, err := w.release("run-3/prod/1", "v1", s)
 				require.NoError(t, err)
+				require.NoError(t, w.foretold("v2", s))
 			})
 		})
 	}
@@ -84,6 +89,7 @@ func TestRollingRefusesAnotherSelector(t *testing.T) {
 			require.ErrorAs(t, err, &immutable)
 			require.Equal(t, []string{"spec.selector"}, immutable.Fields)
 			require.Equal(t, map[string]int{"v1": 3}, w.serving())
+			require.EqualError(t, w.foretold("v2", strategy.Rolling{}), immutable.Error())
 		}
 		_, err = w.typed().CoreV1().Services("shop").Patch(context.Background(), "shop", types.ApplyPatchType,
 			[]byte(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"shop"},"spec":{"selector":{"app":"shop","tier":"a"}}}`), metav1.PatchOptions{FieldManager: "gennaker-traffic"})
@@ -122,6 +128,7 @@ func TestPortsChangeWithTheVersion(t *testing.T) {
 					var immutable *kube.ImmutableError
 					require.ErrorAs(t, err, &immutable)
 					require.ErrorContains(t, err, "spec.ports[port=80].targetPort from 8080 to")
+					require.EqualError(t, w.foretold("v2", s), immutable.Error())
 				}
 				require.NoError(t, release("run-4/prod/1", "v1", named))
 				require.NoError(t, release("run-5/prod/1", "v1", byName))

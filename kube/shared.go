@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,33 +30,37 @@ func (e *SharedError) Error() string {
 // Unwrap returns ErrInvalid.
 func (e *SharedError) Unwrap() error { return ErrInvalid }
 
+// standing is what there is in the App's namespace of what a Service may lead to.
+type standing struct{ workloads, services, pods []*unstructured.Unstructured }
+
+func (t *target) standing(ctx context.Context) (standing, error) {
+	snap, _, err := t.s.snapshot(ctx)
+	return standing{snap[t.s.workloads], snap[t.s.services], snap[t.s.pods]}, err
+}
+
 // unshared refuses fronts that lead to pods of other workloads, too: of the
 // manifests, or such as run now. Pods of a Job serve nobody.
-func (t *target) unshared(ctx context.Context) error {
-	snap, _, err := t.s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
+func (a App) unshared(r *rendered, now standing) []error {
 	var errs []error
-	for _, f := range t.r.allFronts() {
+	for _, f := range r.allFronts() {
 		var others []Object
 		note := func(o Object) {
 			if !holds(others, o) {
 				others = append(others, o)
 			}
 		}
-		for _, u := range slices.Concat(t.r.before, t.r.after) {
+		for _, u := range slices.Concat(r.before, r.after) {
 			if u.GetKind() != "Job" && u.GetNamespace() == f.Object.Namespace && subset(f.Selector, templateLabels(u)) {
 				note(objectOf(u))
 			}
 		}
 		selector := f.Selector
-		if svc := find(snap[t.s.services], f.Object.Name); svc != nil {
+		if svc := find(now.services, f.Object.Name); svc != nil {
 			selector = stringMap(svc.Object, "spec", "selector") // nobody loses what it does not lead to now
 		}
 		var known []map[string]string
-		for _, d := range snap[t.s.workloads] {
-			own := t.app.has(d)
+		for _, d := range now.workloads {
+			own := a.has(d)
 			if !own && (desired(d) == 0 || !subset(selector, templateLabels(d))) {
 				continue
 			}
@@ -66,7 +69,7 @@ func (t *target) unshared(ctx context.Context) error {
 				note(objectOf(d))
 			}
 		}
-		for _, p := range snap[t.s.pods] {
+		for _, p := range now.pods {
 			of := func(sel map[string]string) bool { return subset(sel, p.GetLabels()) }
 			if runs(p) && subset(selector, p.GetLabels()) && !slices.ContainsFunc(known, of) && !ownedByJob(p) {
 				note(objectOf(p))
@@ -76,7 +79,7 @@ func (t *target) unshared(ctx context.Context) error {
 			errs = append(errs, &SharedError{Service: f.Object, Others: others[:min(len(others), 10)]})
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 func templateLabels(u *unstructured.Unstructured) map[string]string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gennaker/gennaker/stage"
@@ -55,15 +56,13 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 		Format: HandleFormat, App: a.Name, Namespace: a.Namespace, Key: c.Key(), Fence: c.Fence(),
 		Set: in.Set, Previous: held.Set, Version: r.version, Digest: r.digest,
 	}
-	h.Configs = held.Configs || len(r.configs) > 0
+	h.Configs, h.Spent = held.Configs || len(r.configs) > 0, held.spent(a)
 	h.enter(Applying)
 	if needy, ok := s.(strategy.Needy); ok {
 		h.Native = needy.Needs().Native
 	}
 	if h.Native {
-		if h.Warning = r.lossy(); h.Warning != "" {
-			c.Progress("warning: %s", h.Warning)
-		}
+		h.Warning = r.lossy()
 	}
 	h.Journal, err = strategy.Begin(s, strategy.Release{Key: h.Key, Version: r.version, Replicas: r.replicas})
 	if err != nil {
@@ -79,6 +78,9 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
 		return Handle{}, err
 	}
+	if h.Warning != "" {
+		c.Progress("warning: %s", h.Warning)
+	}
 	session := a.Cluster.session(h.session(), h.Workload)
 	defer func() { session.rest(c.Err() != nil) }()
 	if h.Switch != nil {
@@ -89,7 +91,11 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, err
 	}
-	if err := errors.Join(t.unshared(c), t.portsHold(c)); err != nil {
+	there, err := t.standing(c)
+	if err != nil {
+		return Handle{}, err
+	}
+	if err := errors.Join(slices.Concat(a.unshared(r, there), h.portsHold(r, there))...); err != nil {
 		return Handle{}, err
 	}
 	h.Journal = h.Journal.Based(seen, h.Native, time.Now())

@@ -221,15 +221,8 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 	if pending[h.Namespace] && apierrors.IsNotFound(err) {
 		return nil
 	}
-	if fields := immutableFields(err); fields != nil {
-		advice := "the workload is never recreated, its traffic would be lost: "
-		if h.Workload.Kind == "Deployment" {
-			return &ImmutableError{h.Workload, fields, advice + "use strategy.RedBlack, which makes a Deployment for each version"}
-		}
-		return &ImmutableError{h.Workload, fields, advice + "release it under another name"}
-	}
 	if err != nil || live == nil {
-		return err
+		return unchangeable(h.Workload, err)
 	}
 	h.NativeRecord, err = inverse(live, dry, a.owner())
 	if err != nil {
@@ -240,6 +233,19 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 		h.NativeVersion, err = a.Cluster.revisionOf(ctx, live)
 	}
 	return err
+}
+
+// unchangeable says of a refusal to change immutable fields of the workload what to do.
+func unchangeable(workload Object, err error) error {
+	fields := immutableFields(err)
+	if fields == nil {
+		return err
+	}
+	advice := "the workload is never recreated, its traffic would be lost: "
+	if workload.Kind == "Deployment" {
+		return &ImmutableError{workload, fields, advice + "use strategy.RedBlack, which makes a Deployment for each version"}
+	}
+	return &ImmutableError{workload, fields, advice + "release it under another name"}
 }
 
 // surveyPinned refuses a rolling update of a Deployment while the traffic is

@@ -17,6 +17,9 @@ type Limits struct {
 	// Pooled says that the front takes every version's pods alike, so that those
 	// of one make room for those of another: only their number counts.
 	Pooled bool
+	// Surplus says that a version which carries traffic may give up the pods that it
+	// has beyond Floor.
+	Surplus bool
 	// Nothing says that the rollout goes back to a state in which nothing ran, so
 	// that it ends without traffic and without pods.
 	Nothing bool
@@ -118,6 +121,12 @@ func checkPods(o Observation, a Action, l Limits) error {
 	case a.Replicas >= v.Desired:
 		return nil
 	}
+	if n := o.remaining(v, a.Replicas); l.Surplus && a.Replicas > 0 {
+		if n < l.Floor {
+			return &Violation{RuleCapacity, a, fmt.Sprintf("%d ready pods would remain, the floor is %d", n, l.Floor)}
+		}
+		return nil
+	}
 	if len(v.Referenced) > 0 {
 		return &Violation{RuleCarrying, a, fmt.Sprintf("it is referenced by %s", v.Referenced[0])}
 	}
@@ -144,6 +153,16 @@ func checkPods(o Observation, a Action, l Limits) error {
 		}
 	}
 	return nil
+}
+
+// remaining is how many ready pods of a version are left if it is scaled to replicas.
+// The platform removes those first that are not ready.
+func (o Observation) remaining(v Version, replicas int) int {
+	n := v.Ready
+	if o.Traffic.carries(v.ID) {
+		n = o.Traffic.Ready(v.ID)
+	}
+	return min(n, replicas)
 }
 
 // checkPool holds pods that are removed from a pool to the floor. Of a version's

@@ -45,7 +45,8 @@
 //  2. No traffic is sent to a version without ready pods.
 //  3. Nothing is scaled down that a front leads to, that has addresses behind a
 //     front, or that something else references; and nothing before the traffic
-//     has settled elsewhere. Written is not moved: the route must be accepted,
+//     has settled elsewhere. Only what a rollout itself has added to the pods of
+//     its baseline it takes back from them, down to the floor at most. Written is not moved: the route must be accepted,
 //     every address behind the front must belong to the version, and that must
 //     hold for the settle time.
 //  4. Every write is journaled with its inverse before it is performed, and is

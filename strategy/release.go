@@ -109,6 +109,7 @@ func (o Observation) live(release string) Version {
 			}
 			return v.Ready
 		}) ||
+		o.Traffic.Absent && better(func(v Version) int { return v.Ready }) || // of a worker, what runs serves
 		better(func(v Version) int { return min(routed(v), 1) * v.Desired })
 	return best
 }

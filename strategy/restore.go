@@ -139,6 +139,9 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 	if d, gone := t.uncopy(base.ID, deadline); !gone {
 		return d
 	}
+	if d, back := t.lower(base, deadline); !back {
+		return d
+	}
 	if v.ID != base.ID {
 		for _, front := range []*Traffic{&t.o.Traffic, t.o.Preview} {
 			if front != nil && front.carries(v.ID) && v.Desired > 0 {
@@ -158,6 +161,21 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 		return t.act(PhaseRestore, Action{Op: OpRoute, Route: route})
 	}
 	return t.end(t.j.Back.Outcome, true, t.j.Back.Reason)
+}
+
+// lower takes back what the rollout has added to the baseline's pods, which carry the
+// traffic. A number that somebody else has written since stays.
+func (t *turn) lower(base Version, deadline deadlines) (Decision, bool) {
+	b, a := t.j.Baseline, Action{Op: OpScale, Version: base.ID, Replicas: t.j.Baseline.Desired}
+	w, ours := t.j.Writes[a.slot()]
+	if begun := w.Action.Same(a) && !w.Done; !ours || base.Autoscaled || b.Desired == 0 || base.Desired <= b.Desired || base.Desired != w.Action.Replicas && !begun {
+		return Decision{}, true
+	}
+	if n := t.o.remaining(base, b.Desired); n < t.limits.Floor {
+		return t.stuck(deadline, fmt.Sprintf("%d of %d pods of %s are ready", n, t.limits.Floor, base.ID)), false
+	}
+	t.limits.Surplus = true
+	return t.act(PhaseRestore, a), false
 }
 
 // uncopy removes the pods of the copy of version.

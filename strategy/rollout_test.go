@@ -146,6 +146,39 @@ func TestRedBlackSameVersionWithMorePods(t *testing.T) {
 	require.Equal(t, map[string]int{"v2": 4}, c.Serving())
 }
 
+// What the rollout has added to the version that serves it takes back, and nothing
+// that others have.
+func TestSameVersionGoesBackToItsPods(t *testing.T) {
+	for name, s := range map[string]strategy.Strategy{
+		"redblack": strategy.RedBlack{}, "canary": strategy.Canary{Steps: []strategy.Step{{Weight: 10}}},
+	} {
+		for then, more := range map[string]struct {
+			do   func(c *strategytest.Cluster)
+			want int
+		}{
+			"nothing else":          {func(*strategytest.Cluster) {}, 3},
+			"somebody adds more":    {func(c *strategytest.Cluster) { c.Leave("v2", 7) }, 7},
+			"an autoscaler owns it": {func(c *strategytest.Cluster) { c.Autoscale("v2", 5) }, 5},
+		} {
+			t.Run(name+", "+then, func(t *testing.T) {
+				c := cluster(strategytest.Options{})
+				c.Running("v2", 3)
+				c.Floor(3)
+				r := start(t, c, s, 5)
+				r.step() // the intent
+				r.step() // the write
+				more.do(c)
+				r.signal(strategy.Abort)
+				var e *strategy.Error
+				require.ErrorAs(t, r.run(), &e)
+				require.True(t, e.Restored)
+				c.Advance(time.Minute)
+				require.Equal(t, map[string]int{"v2": more.want}, c.Serving())
+			})
+		}
+	}
+}
+
 func TestRedBlackAdoptsAnOpenFront(t *testing.T) {
 	c := cluster(strategytest.Options{})
 	c.Running("v1", 2)

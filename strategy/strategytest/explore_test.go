@@ -39,6 +39,7 @@ var broken = &strategy.Problem{Reason: "ImagePullBackOff", Message: "no such ima
 func TestExploreRedBlack(t *testing.T) {
 	rb := strategy.RedBlack{KeepOld: 20 * time.Second}
 	preview := strategy.RedBlack{KeepOld: 20 * time.Second, Preview: true, PauseFor: 10 * time.Second}
+	again, more := strategy.Release{Key: "again", Version: "v1", Replicas: 5}, running(3)
 	for name, s := range map[string]strategytest.Scenario{
 		"plain":         {Strategy: rb, Cluster: cluster(strategytest.Options{}, running(3))},
 		"default":       {Strategy: strategy.RedBlack{}, Cluster: cluster(strategytest.Options{}, running(3))},
@@ -63,6 +64,11 @@ func TestExploreRedBlack(t *testing.T) {
 		"slow": {Strategy: rb, Cluster: cluster(strategytest.Options{}, running(3, ail("v2", strategytest.Fault{Slow: time.Minute})))},
 		"crash after the switch": {Strategy: rb, Outcome: strategy.Failed,
 			Cluster: cluster(strategytest.Options{}, running(3, ail("v2", strategytest.Fault{CrashAfter: 4 * time.Second, Problem: broken})))},
+		"the same with more pods": {Strategy: rb, Release: again, Cluster: cluster(strategytest.Options{}, more)},
+		"the same, open":          {Strategy: rb, Release: again, Cluster: cluster(strategytest.Options{}, func(c *strategytest.Cluster) { more(c); c.Open() })},
+		"the same worker":         {Strategy: rb, Release: again, Cluster: cluster(strategytest.Options{Worker: true}, more)},
+		"the same, canary": {Strategy: strategy.Canary{Steps: []strategy.Step{{Weight: 10}}}, Release: again,
+			Cluster: cluster(strategytest.Options{}, more)},
 		"slow routes": {Strategy: rb, Cluster: cluster(strategytest.Options{Propagation: 15 * time.Second, Drain: 30 * time.Second}, running(3))},
 	} {
 		t.Run(name, func(t *testing.T) { t.Log(strategytest.Explore(t, s), "runs") })
