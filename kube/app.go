@@ -49,7 +49,10 @@ type App struct {
 	IngressAddress bool
 	// Timeout is how long the objects beside the workload may take, all before it or all after it, until they are
 	// written and ready; then the release goes back. On the way back it is how long those that the API server does not
-	// take are tried again. The workload has the strategy's deadlines. Default DefaultTimeout.
+	// take are tried again. The workload has the strategy's deadlines; a write to it or its Services, or a removal at the
+	// end, that the API server answers with errors or not at all for as long as this is given up, too: going forward the
+	// release goes back, going back it says what stays. An API server that answers nothing is waited for. Default
+	// DefaultTimeout.
 	Timeout time.Duration
 	// Recreate lists kinds, such as "Job", whose objects are deleted and made anew when a change of an immutable field
 	// asks for it; without it that is an *ImmutableError. The pods of a StatefulSet stay if its selector does. Kinds

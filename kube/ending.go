@@ -218,27 +218,23 @@ func (rel *release) back(c *stage.Ctx) error {
 	a, h := rel.app, rel.h
 	for h.Phase != Done {
 		ctx, cancel := context.WithTimeout(c, 10*time.Second)
-		st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.restore(ctx) })
+		st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) {
+			rel.failed = nil
+			return rel.restore(ctx)
+		})
 		cancel()
-		if c.Err() != nil {
+		switch {
+		case c.Err() != nil:
 			return context.Cause(c)
+		case errors.Is(err, ErrStale):
+			return stage.Permanent(err)
 		}
-		if err != nil {
-			if errors.Is(err, ErrStale) {
-				return stage.Permanent(err)
-			}
-			if rel.late() {
-				st, err = rel.giveUp(c, err)
-			}
-			if err == nil {
-				c.Progress("%s", st.Detail())
-				continue
-			}
-			c.Progress("going back: %v", err)
-			pause(c, time.Second)
+		if st, err = rel.bounded(c, st, err); err == nil {
+			c.Progress("%s", st.Detail())
 			continue
 		}
-		c.Progress("%s", st.Detail())
+		c.Progress("going back: %v", err)
+		pause(c, time.Second)
 	}
 	if err := a.endClaim(c, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
 		return err

@@ -47,7 +47,8 @@ type Handle struct {
 	Version   string       `json:"version"`
 	Digest    string       `json:"digest"` // of the rendered manifests
 	Phase     Phase        `json:"phase"`
-	Since     time.Time    `json:"since"` // when Phase began
+	Since     time.Time    `json:"since"`            // when Phase began
+	Failing   time.Time    `json:"failing,omitzero"` // since when it gets no further because of errors of the API server
 
 	Native      bool     `json:"native,omitempty"`      // the strategy uses the Deployment's own controller
 	Workload    Object   `json:"workload"`              // the Deployment that is written
@@ -142,7 +143,7 @@ func (h *Handle) baselineSelector(o Object) map[string]string {
 // only within the App: engines that do not know of each other may use it twice.
 func (h *Handle) session() string { return h.Namespace + "/" + h.App + "/" + h.Key }
 
-func (h *Handle) enter(p Phase) { h.Phase, h.Since = p, time.Now() }
+func (h *Handle) enter(p Phase) { h.Phase, h.Since, h.Failing = p, time.Now(), time.Time{} }
 
 // check refuses a handle that this App cannot go on with.
 func (h *Handle) check(a App) error {

@@ -19,7 +19,8 @@ type release struct {
 	r      *rendered
 	target *target
 	driver strategy.Driver
-	blind  bool // the last look at the cluster failed
+	blind  bool  // the last look at the cluster failed
+	failed error // of the last step, where the phase itself has no deadline for it
 }
 
 // attach makes a release ready to go on. A process that has not begun or
@@ -76,10 +77,7 @@ func (rel *release) poll(c *stage.Ctx) (stage.Status[stage.Release], error) {
 	ctx, cancel := context.WithTimeout(c, budget(c))
 	defer cancel()
 	st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) { return rel.step(c, ctx) })
-	if err != nil && rel.late() && !stage.IsPermanent(final(err)) {
-		return rel.giveUp(c, err)
-	}
-	return st, err
+	return rel.bounded(c, st, err)
 }
 
 // patiently does again what failed for a reason that may pass, as the engine
@@ -102,6 +100,7 @@ func patiently[T any](ctx context.Context, progress func(string, ...any), do fun
 // step performs one step; long is the context of what may take longer than it.
 func (rel *release) step(long, ctx context.Context) (stage.Status[stage.Release], error) {
 	h := rel.h
+	rel.failed = nil
 	if rel.r.digest != h.Digest && h.Phase != Restoring && h.Phase != Done {
 		return rel.turn(fmt.Errorf("%w: this program has other manifests than the one that began the release", ErrDrift)), nil
 	}
@@ -194,10 +193,8 @@ func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Relea
 	switch {
 	case err != nil && stage.IsPermanent(err):
 		return rel.turn(err), nil
-	case err != nil && ctx.Err() == nil:
-		return stage.Status[stage.Release]{}, err
 	case err != nil:
-		return next("%s", st.Detail), nil
+		return rel.again(ctx, "", err)
 	}
 	h.Journal = j
 	switch {
@@ -231,17 +228,21 @@ func (rel *release) clean(ctx context.Context) error {
 
 // end notes the end in the cluster and reports it.
 func (rel *release) end(ctx context.Context) (stage.Status[stage.Release], error) {
-	h := rel.h
-	good := h.Journal.Outcome == strategy.Succeeded
-	if good {
-		if err := rel.clean(ctx); err != nil && ctx.Err() == nil && !refusal(err) {
-			return stage.Status[stage.Release]{}, err
+	if rel.h.Journal.Outcome == strategy.Succeeded {
+		if err := rel.clean(ctx); err != nil && !refusal(err) {
+			return rel.again(ctx, "cleaning up: ", err)
 		}
 	}
+	return rel.conclude(ctx)
+}
+
+// conclude ends the claim and reports how the release ended.
+func (rel *release) conclude(ctx context.Context) (stage.Status[stage.Release], error) {
+	h := rel.h
 	if err := rel.app.endClaim(ctx, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
 		return stage.Status[stage.Release]{}, err
 	}
-	if !good {
+	if h.Journal.Outcome != strategy.Succeeded {
 		return stage.Failed[stage.Release](h.failure()), nil
 	}
 	out, err := rel.app.released(h, rel.r)

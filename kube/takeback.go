@@ -63,10 +63,8 @@ func (rel *release) restoreWorkload(ctx context.Context) (stage.Status[stage.Rel
 		return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
 	case err != nil && stage.IsPermanent(err):
 		return rel.unrestored(ctx, err)
-	case err != nil && ctx.Err() == nil:
-		return stage.Status[stage.Release]{}, err
 	case err != nil:
-		return next("%s", st.Detail), nil
+		return rel.again(ctx, "going back: ", err)
 	}
 	h.Journal = j
 	return rel.running(st), nil
@@ -118,10 +116,7 @@ func (rel *release) finishRestore(ctx context.Context) error {
 // and tried again, one that will not, and what stays, ends the release unrestored.
 func (rel *release) unrestored(ctx context.Context, err error) (stage.Status[stage.Release], error) {
 	if err != nil && !stage.IsPermanent(final(err)) {
-		if ctx.Err() != nil {
-			return next("going back: %v", err), nil
-		}
-		return stage.Status[stage.Release]{}, err
+		return rel.again(ctx, "going back: ", err)
 	}
 	h := rel.h
 	why := slices.Clone(h.Stays)
@@ -277,31 +272,6 @@ func (a App) takeBackOne(ctx context.Context, h *Handle, w Write) error {
 		}
 	}
 	return a.restoreObject(ctx, w.Object, data)
-}
-
-// late reports whether the objects of the phase have had their time.
-func (rel *release) late() bool {
-	h := rel.h
-	return (h.Phase == Applying || h.Phase == Following || h.Phase == Restoring && !h.TakenBack && !rel.blind) &&
-		!time.Now().Before(h.Since.Add(rel.app.timeout()))
-}
-
-// giveUp goes on without objects that have had their time, of which err is what
-// was heard last: on the way forward it turns back, on the way back it leaves
-// them, unless the API server answers nothing at all.
-func (rel *release) giveUp(ctx context.Context, err error) (stage.Status[stage.Release], error) {
-	h := rel.h
-	if h.Phase != Restoring {
-		return rel.turn(fmt.Errorf("%s after %s: %w", rel.howFar(), rel.app.timeout(), err)), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	if _, silent := rel.app.Cluster.get(ctx, rel.app.claimRef()); silent != nil {
-		return stage.Status[stage.Release]{}, err
-	}
-	h.TakenBack = true
-	h.Stays = append(h.Stays, fmt.Sprintf("%d changed objects are not as they were after %s: %v", len(h.changed(false)), rel.app.timeout(), err))
-	return next("going back: %s", h.Stays[len(h.Stays)-1]), nil
 }
 
 // howFar says how many of the objects of the phase are there.

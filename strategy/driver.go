@@ -120,6 +120,7 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 	st := Status{Phase: j.Phase, Detail: dec.Reason, Save: true, Seen: seen}
 	if before.Intent == nil || !before.Intent.Same(a) {
 		j.intend(a, seen, now)
+		j.Until = now // as after the write
 		return j, st, nil
 	}
 	a = *before.Intent
