@@ -144,6 +144,8 @@ func (a App) collectBackups(ctx context.Context, h *Handle) {
 			}
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, crowded)
+	defer cancel()
 	for len(h.Spent) > 0 && a.Cluster.remove(ctx, h.Spent[0], "") == nil {
 		h.Spent = h.Spent[1:]
 	}
