@@ -46,6 +46,24 @@ func (r *rendered) retarget(a App, to string) {
 	}
 }
 
+// carrier finds the Deployment that has the version's pods in the end, and so the
+// autoscalers: that of the manifest's own name if it runs the version already. It
+// asks nothing if there are no autoscalers.
+func (a App) carrier(ctx context.Context, r *rendered) (string, error) {
+	name := r.versioned().GetName()
+	if !slices.ContainsFunc(r.after, func(u *unstructured.Unstructured) bool { return a.scales(u, r.workload.GetKind(), a.Name) }) {
+		return name, nil
+	}
+	own, err := a.Cluster.get(ctx, objectOf(r.workload))
+	if err != nil || own == nil || desired(own) == 0 || str(own.Object, "spec", "template", "metadata", "labels", LabelVersion) != r.version {
+		return name, err
+	}
+	if made, err := a.Cluster.get(ctx, objectOf(r.versioned())); err != nil || made != nil {
+		return name, err
+	}
+	return a.Name, nil
+}
+
 // fewest is the minimum of an autoscaler for a workload whose manifest does not tell
 // how many pods it has: the first release need not wait for the autoscaler.
 func (r *rendered) fewest(a App) {
@@ -140,7 +158,7 @@ func isHash(text string) bool {
 // autoscaled reports whether an autoscaler owns the number of pods of a Deployment.
 func (h *Handle) autoscaled(deployment string) bool {
 	if h.Rescaled {
-		return deployment == h.Workload.Name
+		return deployment == h.Scaled
 	}
 	return slices.Contains(h.Autoscalers, deployment)
 }

@@ -111,7 +111,10 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 		d.h.Native = needy.Needs().Native
 	}
 	if !d.h.Native {
-		r.retarget(a, r.versioned().GetName())
+		if d.h.Scaled, err = a.carrier(ctx, r); err != nil {
+			return Diff{}, err
+		}
+		r.retarget(a, d.h.Scaled)
 	}
 	r.led = held.led()
 	out := Diff{Version: r.version}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 // join makes a release ready to go on with what was rendered.
 func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
-		r.retarget(a, h.Workload.Name)
+		r.retarget(a, cmp.Or(h.Scaled, h.Workload.Name)) // an older handle does not say
 	}
 	if !a.Cluster.has(h.session()) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {

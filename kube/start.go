@@ -73,7 +73,10 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 		return Handle{}, err
 	}
 	if !h.Native {
-		r.retarget(a, r.versioned().GetName())
+		if h.Scaled, err = a.carrier(c, r); err != nil {
+			return Handle{}, err
+		}
+		r.retarget(a, h.Scaled)
 	}
 	r.led = held.led()
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
