@@ -246,9 +246,6 @@ func (d *differ) found(ctx context.Context, o Object, live *unstructured.Unstruc
 
 // standing refuses Services because of the pods that are there.
 func (d *differ) standing(ctx context.Context) []error {
-	if len(d.r.allFronts()) == 0 {
-		return nil
-	}
 	var now standing
 	for _, list := range []struct {
 		of   Object
@@ -263,7 +260,7 @@ func (d *differ) standing(ctx context.Context) []error {
 			return []error{err}
 		}
 	}
-	return append(d.app.unshared(d.r, now), d.h.portsHold(d.r, now)...)
+	return slices.Concat(d.app.unshared(d.r, now), d.app.lost(&d.h, d.r, now), d.h.portsHold(d.r, now))
 }
 
 // tuned are the fields of a workload that a strategy sets and that are left

@@ -83,7 +83,8 @@
 // of it, even if its selector matches their labels, too.
 //
 // The Services of an App lead to its pods only: one that leads to pods of others,
-// too, is a [SharedError]. With Rolling, where old and new pods are behind a Service
+// too, is a [SharedError]. One that leads to its pods now and would lead to none of
+// the new version is a [LostServiceError]. With Rolling, where old and new pods are behind a Service
 // at once, its selector cannot be changed. A changed targetPort must be one that the
 // pods of both versions declare; better give the container's port a name and use
 // that, which means another number in each version.
@@ -186,7 +187,7 @@
 // # Errors
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
-// [ConflictError], [ImmutableError], [SharedError], [PermissionError], [RolloutError],
+// [ConflictError], [ImmutableError], [SharedError], [LostServiceError], [PermissionError], [RolloutError],
 // [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
