@@ -160,6 +160,14 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 	if live && t.app.splitter() != nil && splits(a.Route) {
 		return t.divide(ctx, a)
 	}
+	counted := fronts
+	if live && t.h.backToVersion() {
+		v, err := t.look(ctx)
+		if err != nil {
+			return err
+		}
+		counted = v.counted()
+	}
 	for _, f := range fronts {
 		if live && t.h.leads(f.Object) {
 			if err := t.lead(ctx, a); err != nil {
@@ -167,7 +175,11 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 			}
 			continue
 		}
-		selector, err := t.selector(f, a.Route)
+		route := a.Route
+		if !slices.ContainsFunc(counted, func(c front) bool { return c.Object == f.Object }) {
+			route = nil // it was not there before
+		}
+		selector, err := t.selector(f, route)
 		if err != nil {
 			return err
 		}
