@@ -292,7 +292,7 @@ func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
 		tune(u, *a.Update, pods)
 	}
 	t.annotate(u, a.Stamp)
-	return t.write(ctx, u)
+	return t.writeNative(ctx, u)
 }
 
 func live0(u *unstructured.Unstructured) *unstructured.Unstructured {
