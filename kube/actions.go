@@ -35,7 +35,10 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 	default:
 		err = fmt.Errorf("%w: operation %q", ErrInvalid, a.Op)
 	}
-	return final(err)
+	if err = final(err); err != nil && !stage.IsPermanent(err) {
+		t.s.renew()
+	}
+	return err
 }
 
 // final marks errors as permanent that another attempt would only repeat.

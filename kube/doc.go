@@ -132,7 +132,8 @@
 //     another object where it is. What is not as it was at the end is named in a
 //     [RollbackError].
 //  5. Readiness counts only at the generation of our own write; see
-//     [ReadinessOf] for the rule of each kind.
+//     [ReadinessOf] for the rule of each kind. What was seen before a watch was lost
+//     is no ground for a write: the present state is waited for first.
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
 //     and admission refusals, missing configuration, missing ports and exceeded
 //     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
@@ -191,7 +192,8 @@
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
-// App.Timeout is over. An API server that answers nothing at all is waited for.
+// App.Timeout is over. An API server that answers nothing at all, or no list, is
+// waited for.
 //
 // # Cancellation
 //
