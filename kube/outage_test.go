@@ -181,3 +181,12 @@ func TestShortReconnectCostsOneRequest(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// With publishNotReadyAddresses an address says nothing of its pod: the pods do.
+func TestOldVersionStaysWhileUnreadyAddressesArePublished(t *testing.T) {
+	yaml := strings.Replace(shopYAML, "  ports: [{port: 80, targetPort", "  publishNotReadyAddresses: true\n  ports: [{port: 80, targetPort", 1)
+	bubble(t, yaml, func(w *world) {
+		w.harm(strategy.RedBlack{KeepOld: 10 * time.Minute}, 2*time.Minute, func() { w.unready("v2") })
+		require.Equal(t, 3, w.running()["v1"], "pods of the old version, while the new one has no ready pod")
+	})
+}
