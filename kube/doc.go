@@ -126,7 +126,8 @@
 //     settle time, before anything is scaled down.
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
-//     ([DriftError]), objects that it made are deleted. Namespaces, definitions
+//     ([DriftError]), objects that it made are deleted unless another App has them by
+//     now. Namespaces, definitions
 //     and volumes are never deleted. Traffic goes back first if the old pods are
 //     there; an object that cannot be taken back keeps neither the traffic nor
 //     another object where it is. What is not as it was at the end is named in a
@@ -179,9 +180,10 @@
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
-// all kinds of workloads, controllerrevisions and pods; without it they stay. With
-// App.Prune: list on configmaps, and in the whole cluster to prune what is outside of
-// the namespace, such as a ClusterRole; without it that stays.
+// all kinds of workloads, controllerrevisions and pods; without it they stay. List
+// on configmaps also tells what other Apps have, in the whole cluster of what is outside
+// of the namespace, such as a ClusterRole: App.Prune needs it, and leaves alone what is
+// outside without it; what a release made is taken back without it, be it another's by now.
 // What is missing is a [PermissionError].
 //
 // # Errors
