@@ -15,6 +15,7 @@ func TestCustomObjectIsTakenBack(t *testing.T) {
 	crd, db, _ := strings.Cut(databaseYAML[4:], "---\n")
 	for name, db := range map[string]string{
 		"no annotations": strings.Replace(db, "spec:\n", "spec:\n  colour: red\n", 1),
+		"large number":   strings.NewReplacer("name: shop}", "name: shop, annotations: {a: b}}", "spec:\n", "spec:\n  serial: 9007199254740993\n  colour: red\n").Replace(db),
 	} {
 		t.Run(name, func(t *testing.T) {
 			yaml := smallYAML + "---\n" + crd + "---\n" + db
