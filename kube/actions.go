@@ -71,10 +71,21 @@ func (t *target) annotate(u *unstructured.Unstructured, stamp strategy.Stamp) {
 	u.SetAnnotations(notes)
 }
 
-// createVersion makes the Deployment of the released version.
+// createVersion makes the Deployment of the released version, unless that of the
+// manifest's own name runs it: then it has its pods there.
 func (t *target) createVersion(ctx context.Context, a strategy.Action) error {
 	if a.Version != t.r.version {
 		return fmt.Errorf("create version %s: %w: the manifests give version %s", a.Version, ErrInvalid, t.r.version)
+	}
+	list, err := t.workloadsOf(ctx, a.Version)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 && list[0].GetName() == t.app.Name && desired(list[0]) > 0 {
+		if err := t.scale(ctx, a); err != nil {
+			return err
+		}
+		return t.prepareTrack(ctx, a.Version)
 	}
 	u := t.r.versioned()
 	if err := unstructured.SetNestedField(u.Object, int64(a.Replicas), "spec", "replicas"); err != nil {
