@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,10 +74,21 @@ func (t *target) annotate(u *unstructured.Unstructured, stamp strategy.Stamp) {
 	u.SetAnnotations(notes)
 }
 
-// createVersion makes the Deployment of the released version.
+// createVersion makes the Deployment of the released version, unless that of the
+// manifest's own name runs it: then it has its pods there.
 func (t *target) createVersion(ctx context.Context, a strategy.Action) error {
 	if a.Version != t.r.version {
 		return fmt.Errorf("create version %s: %w: the manifests give version %s", a.Version, ErrInvalid, t.r.version)
+	}
+	list, err := t.workloadsOf(ctx, a.Version)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 && list[0].GetName() == t.app.Name && desired(list[0]) > 0 {
+		if err := t.scale(ctx, a); err != nil {
+			return err
+		}
+		return t.prepareTrack(ctx, a.Version)
 	}
 	u := t.r.versioned()
 	if err := unstructured.SetNestedField(u.Object, int64(a.Replicas), "spec", "replicas"); err != nil {
@@ -294,10 +304,9 @@ func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unst
 		record = t.h.NativeRecord
 	}
 	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(record, &u.Object); err != nil || record == nil {
+	if err := decodeJSON(record, &u.Object); err != nil || record == nil {
 		return nil, stage.Permanent(fmt.Errorf("version %s: %w: there is no record of it", a.Version, ErrDrift))
 	}
-	u.Object, _ = whole(u.Object).(map[string]any)
 	if a.Version == t.h.NativeVersion || live == nil {
 		return u, nil
 	}
