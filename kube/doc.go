@@ -76,7 +76,7 @@
 // side it follows the traffic: to the Deployment of the new version as soon as the
 // traffic has settled there, so that the old one keeps the pods that it had as long
 // as it is kept, and back when the traffic is back. The new version begins with as
-// many pods as the old one has. A HorizontalPodAutoscaler of the App's Deployments
+// many pods as the old one has, the first with the autoscaler's minimum. A HorizontalPodAutoscaler of the App's Deployments
 // that is not among the manifests, and is of nothing among them, is refused then.
 //
 // The App's pods are those of its own workloads. Pods of another one are no version
@@ -126,13 +126,15 @@
 //     settle time, before anything is scaled down.
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
-//     ([DriftError]), objects that it made are deleted. Namespaces, definitions
+//     ([DriftError]), objects that it made are deleted unless another App has them by
+//     now. Namespaces, definitions
 //     and volumes are never deleted. Traffic goes back first if the old pods are
 //     there; an object that cannot be taken back keeps neither the traffic nor
 //     another object where it is. What is not as it was at the end is named in a
 //     [RollbackError].
 //  5. Readiness counts only at the generation of our own write; see
-//     [ReadinessOf] for the rule of each kind.
+//     [ReadinessOf] for the rule of each kind. What was seen before a watch was lost
+//     is no ground for a write: the present state is waited for first.
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
 //     and admission refusals, missing configuration, missing ports and exceeded
 //     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
@@ -180,9 +182,10 @@
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
-// all kinds of workloads, controllerrevisions and pods; without it they stay. With
-// App.Prune: list on configmaps, and in the whole cluster to prune what is outside of
-// the namespace, such as a ClusterRole; without it that stays.
+// all kinds of workloads, controllerrevisions and pods; without it they stay. List
+// on configmaps also tells what other Apps have, in the whole cluster of what is outside
+// of the namespace, such as a ClusterRole: App.Prune needs it, and leaves alone what is
+// outside without it; what a release made is taken back without it, be it another's by now.
 // What is missing is a [PermissionError].
 //
 // # Errors
@@ -193,7 +196,8 @@
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
-// App.Timeout is over. An API server that answers nothing at all is waited for.
+// App.Timeout is over. An API server that answers nothing at all, or no list, is
+// waited for.
 //
 // # Cancellation
 //

@@ -170,7 +170,6 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 			if uid := str(e, "targetRef", "uid"); uid != "" && v.podVersion[name].uid != uid {
 				name = uid // of a pod that is gone, though there may be another with its name
 			}
-			isReady, told, _ := unstructured.NestedBool(e, "conditions", "ready")
 			switch {
 			case boolean(e, "conditions", "terminating"):
 				put(terminating, family, name, struct{}{})
@@ -178,7 +177,7 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 				if byFamily[family][name] == nil {
 					put(byFamily, family, name, &address{})
 				}
-				byFamily[family][name].note(isReady || !told, s)
+				byFamily[family][name].note(answers(e), s)
 			}
 		}
 		if !slices.Contains(families, family) {
@@ -200,6 +199,18 @@ func (v *view) reach(svc *unstructured.Unstructured) []reach {
 		out = append(out, g)
 	}
 	return out
+}
+
+// answers reports whether an address is ready. With publishNotReadyAddresses every one
+// is called that, and only "serving" tells how the pod is. What is not told counts as
+// true (discovery/v1, EndpointConditions).
+func answers(endpoint map[string]any) bool {
+	for _, condition := range []string{"ready", "serving"} {
+		if yes, told, _ := unstructured.NestedBool(endpoint, "conditions", condition); told && !yes {
+			return false
+		}
+	}
+	return true
 }
 
 func put[V any](m map[string]map[string]V, a, b string, v V) {
