@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,7 +34,10 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 	default:
 		err = fmt.Errorf("%w: operation %q", ErrInvalid, a.Op)
 	}
-	return final(err)
+	if err = final(err); err != nil && !stage.IsPermanent(err) {
+		t.s.renew()
+	}
+	return err
 }
 
 // final marks errors as permanent that another attempt would only repeat.
@@ -171,6 +173,14 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 	if live && t.app.splitter() != nil && splits(a.Route) {
 		return t.divide(ctx, a)
 	}
+	counted := fronts
+	if live && t.h.backToVersion() {
+		v, err := t.look(ctx)
+		if err != nil {
+			return err
+		}
+		counted = v.counted()
+	}
 	for _, f := range fronts {
 		if live && t.h.leads(f.Object) {
 			if err := t.lead(ctx, a); err != nil {
@@ -178,7 +188,11 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 			}
 			continue
 		}
-		selector, err := t.selector(f, a.Route)
+		route := a.Route
+		if !slices.ContainsFunc(counted, func(c front) bool { return c.Object == f.Object }) {
+			route = nil // it was not there before
+		}
+		selector, err := t.selector(f, route)
 		if err != nil {
 			return err
 		}
@@ -280,7 +294,7 @@ func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
 		tune(u, *a.Update, pods)
 	}
 	t.annotate(u, a.Stamp)
-	return t.write(ctx, u)
+	return t.writeNative(ctx, u)
 }
 
 func live0(u *unstructured.Unstructured) *unstructured.Unstructured {
@@ -302,10 +316,9 @@ func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unst
 		record = t.h.NativeRecord
 	}
 	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(record, &u.Object); err != nil || record == nil {
+	if err := decodeJSON(record, &u.Object); err != nil || record == nil {
 		return nil, stage.Permanent(fmt.Errorf("version %s: %w: there is no record of it", a.Version, ErrDrift))
 	}
-	u.Object, _ = whole(u.Object).(map[string]any)
 	if a.Version == t.h.NativeVersion || live == nil {
 		return u, nil
 	}

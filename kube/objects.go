@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -52,8 +54,60 @@ func (a App) applyObject(ctx context.Context, h *Handle, u *unstructured.Unstruc
 			return nil, detail, err
 		}
 	}
+	u, err := a.replicasLeft(ctx, u, w)
+	if err != nil {
+		return nil, "", err
+	}
 	out, err := a.applyServed(ctx, a.stamped(h, u))
 	return out, "", err
+}
+
+// replicasLeft is the configuration of a write with the number of pods that is there,
+// where the manifest leaves it out; see keepReplicas.
+func (a App) replicasLeft(ctx context.Context, u *unstructured.Unstructured, w Write) (*unstructured.Unstructured, error) {
+	if w.created() || !leavesReplicas(u) {
+		return u, nil
+	}
+	live, err := a.Cluster.get(ctx, w.Object)
+	if err != nil || live != nil || w.Former == nil {
+		return a.keepReplicas(u, live), err
+	}
+	former := &unstructured.Unstructured{}
+	if err := decodeJSON(w.Former, &former.Object); err != nil {
+		return nil, fmt.Errorf("%s: its former state: %w", w.Object, err)
+	}
+	return withReplicas(u, former), nil
+}
+
+// keepReplicas is a configuration that leaves the number of pods as it is: a field that
+// the App's manager has and leaves out would fall to its default of one pod.
+func (a App) keepReplicas(u, live *unstructured.Unstructured) *unstructured.Unstructured {
+	if live == nil || !leavesReplicas(u) {
+		return u
+	}
+	if _, has := asTree(ownedFields(live, a.owner())["f:spec"])["f:replicas"]; !has {
+		return u
+	}
+	return withReplicas(u, live)
+}
+
+// leavesReplicas reports whether the manifest of a workload does not say how many pods
+// it has.
+func leavesReplicas(u *unstructured.Unstructured) bool {
+	o := objectOf(u)
+	if !o.is("apps", "Deployment") && !o.is("apps", "StatefulSet") && !o.is("apps", "ReplicaSet") && !o.is("", "ReplicationController") {
+		return false
+	}
+	_, told := asTree(u.Object["spec"])["replicas"]
+	return !told
+}
+
+func withReplicas(u, as *unstructured.Unstructured) *unstructured.Unstructured {
+	u = u.DeepCopy()
+	if spec := asTree(u.Object["spec"]); spec != nil {
+		spec["replicas"] = integerOr(1, as.Object, "spec", "replicas")
+	}
+	return u
 }
 
 // stamped adds the annotations that tell whose write it was. The fronts get
@@ -145,9 +199,11 @@ func prune(v any) any {
 var keptKinds = []string{"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim", "PersistentVolume"}
 
 // removeCreated deletes, in reverse order, the objects that the release made.
-// An object that it never came to make, or that somebody else made under the
-// same name, is left alone.
+// An object that it never came to make, that somebody else made under the same
+// name, or that another App has by now, is left alone.
 func (a App) removeCreated(ctx context.Context, h *Handle) error {
+	var made []*unstructured.Unstructured
+	var shareable []Object
 	writes := slices.Clone(h.Before)
 	if !h.Existed {
 		writes = append(writes, Write{Object: h.Workload})
@@ -164,11 +220,41 @@ func (a App) removeCreated(ctx context.Context, h *Handle) error {
 		if live == nil || live.GetAnnotations()[AnnotationRelease] != h.Key && !(h.isFront(w.Object) && a.owns(live)) {
 			continue
 		}
-		if err := a.Cluster.remove(ctx, w.Object, live.GetUID()); err != nil {
-			return err
+		made = append(made, live)
+		if w.Object != h.Workload {
+			shareable = append(shareable, w.Object)
+		}
+	}
+	others, err := a.sharers(ctx, h, shareable)
+	if err != nil {
+		return err
+	}
+	for _, live := range made {
+		if o := objectOf(live); !holds(others, o) {
+			if err := a.Cluster.remove(ctx, o, live.GetUID()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// sharers lists what other Apps have of objects that the release made. Those that go
+// back with it, as of its Group, do not count, and neither do those whose records may
+// not be listed.
+func (a App) sharers(ctx context.Context, h *Handle, objects []Object) ([]Object, error) {
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	group, grouped := strings.CutSuffix(h.Key, "/"+a.title())
+	if !grouped {
+		group = ""
+	}
+	others, _, err := a.heldByOthers(ctx, objects, group)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return others, err
 }
 
 func (a App) owns(u *unstructured.Unstructured) bool { return ownedFields(u, a.owner()) != nil }
