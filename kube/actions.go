@@ -112,7 +112,8 @@ func (t *target) write(ctx context.Context, u *unstructured.Unstructured) error 
 	return nil
 }
 
-// scale sets the number of pods. It has a field manager of its own, so that an
+// scale sets the number of pods, of the workload in the state in which it was seen: a
+// write that arrives late is refused. It has a field manager of its own, so that an
 // apply of the manifest can tell its writes from those of an autoscaler.
 func (t *target) scale(ctx context.Context, a strategy.Action) error {
 	list, err := t.workloadsOf(ctx, a.Version)
@@ -121,6 +122,9 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 	}
 	if len(list) == 0 {
 		return stage.Permanent(fmt.Errorf("scale version %s: %w: its %s is gone", a.Version, ErrDrift, t.s.kind))
+	}
+	if err := t.expelled(list); err != nil {
+		return err
 	}
 	if a.Replicas > 0 {
 		list = list[:1]
@@ -136,7 +140,7 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 			spec = nowhereElse("true")
 		}
 		out, err := t.app.Cluster.patch(ctx, objectOf(d), map[string]any{
-			"metadata": map[string]any{"annotations": t.notes(a.Stamp)},
+			"metadata": map[string]any{"annotations": t.notes(a.Stamp), "resourceVersion": d.GetResourceVersion()},
 			"spec":     spec,
 		}, t.app.owner()+scaleSuffix)
 		if err != nil {
@@ -173,6 +177,14 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 	if live && t.app.splitter() != nil && splits(a.Route) {
 		return t.divide(ctx, a)
 	}
+	snap, _, err := t.s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	services := snap[t.s.services]
+	if err := t.expelled(services); err != nil {
+		return err
+	}
 	counted := fronts
 	if live && t.h.backToVersion() {
 		v, err := t.look(ctx)
@@ -196,7 +208,8 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 		if err != nil {
 			return err
 		}
-		out, err := t.app.applySelector(ctx, f.Object, selector, t.notes(a.Stamp))
+		seen := find(services, f.Object.Name)
+		out, err := t.app.applySelector(ctx, f.Object, seen, selector, t.notes(a.Stamp))
 		if err != nil {
 			return err
 		}

@@ -41,8 +41,9 @@ func (a App) isOwn(manager string) bool {
 	return slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, manager)
 }
 
-// applySelector applies a Service's selector and nothing else.
-func (a App) applySelector(ctx context.Context, o Object, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
+// applySelector applies a Service's selector and nothing else, to the Service in the
+// state in which it was seen: a write that arrives late is refused.
+func (a App) applySelector(ctx context.Context, o Object, seen *unstructured.Unstructured, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
 	sel := make(map[string]any, len(selector))
 	for k, v := range selector {
 		sel[k] = v
@@ -52,5 +53,8 @@ func (a App) applySelector(ctx context.Context, o Object, selector map[string]st
 		"metadata": map[string]any{"name": o.Name, "namespace": o.Namespace, "annotations": notes},
 		"spec":     map[string]any{"selector": sel},
 	}}
+	if seen != nil {
+		u.SetResourceVersion(seen.GetResourceVersion())
+	}
 	return a.applyAs(ctx, u, applyMode{owner: a.owner() + trafficSuffix, force: a.TakeFields})
 }

@@ -102,6 +102,9 @@ func (c *Cluster) marked(ctx context.Context, h *Handle) ([]*unstructured.Unstru
 	if h.Switch != nil {
 		fronts = append(fronts, h.Switch.Entry)
 	}
+	if find(out, h.App) == nil {
+		fronts = append(fronts, workloadRef(h.Workload.Kind, h.Namespace, h.App)) // without a label if somebody else made it
+	}
 	for _, o := range fronts {
 		if err != nil {
 			break
@@ -136,10 +139,10 @@ func (a App) expel(ctx context.Context, h *Handle) error {
 	for _, u := range objects {
 		notes := map[string]any{AnnotationFence: strconv.FormatUint(h.Fence, 10)}
 		if u.GetAnnotations()[AnnotationRelease] != h.Key {
-			if !h.isFront(objectOf(u)) {
+			if !h.isFront(objectOf(u)) && !(u.GetKind() == h.Workload.Kind && a.has(u)) {
 				continue
 			}
-			// Nothing of it was written to the Service yet; the first write of a process that is not seen would be.
+			// Nothing of the release was written to it yet: a write that is still on its way would be the first.
 			notes[AnnotationRelease], notes[AnnotationStep] = h.Key, "0"
 		}
 		if _, err := a.Cluster.patch(ctx, objectOf(u), map[string]any{"metadata": map[string]any{"annotations": notes}}, a.owner()+trafficSuffix); err != nil {

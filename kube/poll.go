@@ -192,6 +192,8 @@ func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Relea
 	// A measurement of the Judge may take longer than the call's budget.
 	j, st, err := rel.driver.Poll(long, h.Journal, time.Until(left))
 	switch {
+	case errors.Is(err, ErrStale):
+		return stage.Status[stage.Release]{}, err
 	case err != nil && stage.IsPermanent(err):
 		return rel.turn(err), nil
 	case err != nil:

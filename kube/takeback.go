@@ -58,6 +58,8 @@ func (rel *release) restoreWorkload(ctx context.Context) (stage.Status[stage.Rel
 	j, st, err := rel.driver.Poll(ctx, h.Journal, time.Until(left))
 	var gone *strategy.Violation
 	switch {
+	case errors.Is(err, ErrStale):
+		return stage.Status[stage.Release]{}, err
 	case errors.As(err, &gone) && gone.Rule == strategy.RuleMalformed:
 		// There is nothing to scale or to lead traffic to any more, as when the namespace is deleted.
 		return rel.unrestored(ctx, fmt.Errorf("version %s: %w: its Deployment is gone", gone.Action.Version, ErrDrift))
