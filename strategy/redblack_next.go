@@ -48,7 +48,9 @@ func (s RedBlack) forward(t *turn, n size) Decision {
 		if d, ready := s.prepare(t, n, v); !ready {
 			return d
 		}
-		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(version)})
+		if !t.o.Traffic.Absent {
+			return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(version)})
+		}
 	}
 	return s.arrive(t, n, v)
 }
@@ -97,13 +99,14 @@ func (t *turn) instant() bool {
 	return t.j.Settled.IsZero() || b.Version != t.j.Release.Version && base.Desired > 0
 }
 
-// switched reports whether the traffic has been sent to version.
+// switched reports whether the traffic has been sent to version. Without a front it
+// is where its checks have passed, or the version was there before.
 func (t *turn) switched(version string, n size) bool {
 	if !t.o.Traffic.Absent {
 		return t.o.Traffic.to(To(version))
 	}
 	v, _ := t.o.Version(version)
-	return !t.j.Settled.IsZero() || v.Synced && v.Available >= n.ready
+	return !t.j.Settled.IsZero() || version == t.j.Baseline.Version && v.Synced && v.Available >= n.ready
 }
 
 // prepare brings version up, beside the one that serves, up to the moment in
@@ -125,10 +128,7 @@ func (s RedBlack) prepare(t *turn, n size, v Version) (d Decision, ready bool) {
 		why := podsText(v, n.ready)
 		return s.slow(t, PhaseDeploy, v.Available, why), false
 	}
-	if t.o.Traffic.Absent {
-		return Decision{}, true
-	}
-	if s.Preview {
+	if s.Preview && !t.o.Traffic.Absent {
 		if d, ok := s.preview(t, v); !ok {
 			return d, false
 		}
