@@ -77,17 +77,13 @@ func (g Group) Poll(c *stage.Ctx, h *GroupHandle) (stage.Status[stage.Release], 
 	details, errs := make([]string, len(apps)), make([]error, len(apps))
 	var wg sync.WaitGroup
 	for i := range apps {
-		do := h.Members[i].poll
-		switch m := h.Members[i]; {
-		case m.Ended:
-			continue
-		case !together && m.arrived() && m.Handle.lags():
-			do = h.Members[i].follow
-		case !together && m.arrived():
+		m := &h.Members[i]
+		m.wait(together)
+		if m.Ended || !together && m.Handle.Phase == Following {
 			continue
 		}
 		wg.Go(func() {
-			details[i], errs[i] = do(member(c, apps[i], woken), apps[i])
+			details[i], errs[i] = m.poll(member(c, apps[i], woken), apps[i])
 			wake()
 		})
 	}
@@ -145,33 +141,6 @@ func (m *Member) poll(c *stage.Ctx, a App) (string, error) {
 	return m.App + ": " + st.Detail(), nil
 }
 
-// follow lets the autoscalers of an App follow its traffic while others are under way.
-func (m *Member) follow(c *stage.Ctx, a App) (string, error) {
-	rel, err := a.attach(c, &m.Handle)
-	if err != nil {
-		return "", err
-	}
-	defer rel.target.s.rest(c.Err() != nil)
-	st, err := rel.rescale(c)
-	if err != nil {
-		return "", err
-	}
-	return m.App + ": " + st.Detail(), nil
-}
-
-// arrived reports whether the new version serves, so that all that is left is to
-// give up the old one and to finish.
-func (m Member) arrived() bool {
-	j := m.Handle.Journal
-	switch {
-	case m.Ended:
-		return m.good()
-	case m.Handle.Phase == Following:
-		return true
-	}
-	return m.Handle.Phase == Rollout && j.Back == nil && (j.Phase == strategy.PhaseKeep || j.Phase == strategy.PhaseCleanup)
-}
-
 func (m Member) good() bool {
 	return m.Err == "" && m.Handle.Journal.Outcome == strategy.Succeeded && m.Handle.Phase == Done
 }
@@ -192,6 +161,7 @@ func (h *GroupHandle) turn() {
 			continue
 		}
 		hd, why := &m.Handle, h.Failed+" of the same group failed"
+		unheld(&hd.Journal)
 		if hd.Journal.Outcome == strategy.Succeeded {
 			// The only error of Signal is an unknown kind.
 			hd.Journal, _ = hd.Journal.Signal(strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: why, At: time.Now()})
