@@ -305,11 +305,15 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 // attempt, which does nothing where there is nothing left to do.
 func joined(errs []error) error {
 	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	var later interface{ RetryAfter() time.Duration }
 	permanent := !slices.ContainsFunc(errs, func(err error) bool { return !stage.IsPermanent(err) })
-	switch err := errors.Join(errs...); {
-	case err == nil || permanent:
+	err := errors.Join(errs...)
+	if err == nil || permanent {
 		return err
-	default:
-		return fmt.Errorf("group: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+	flat := fmt.Errorf("group: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if errors.As(err, &later) {
+		return stage.RetryAfter(later.RetryAfter(), flat)
+	}
+	return flat
 }
