@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -322,10 +321,9 @@ func (t *target) nativeConfig(ctx context.Context, a strategy.Action, live *unst
 		record = t.h.NativeRecord
 	}
 	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(record, &u.Object); err != nil || record == nil {
+	if err := decodeJSON(record, &u.Object); err != nil || record == nil {
 		return nil, stage.Permanent(fmt.Errorf("version %s: %w: there is no record of it", a.Version, ErrDrift))
 	}
-	u.Object, _ = whole(u.Object).(map[string]any)
 	if a.Version == t.h.NativeVersion || live == nil {
 		return u, nil
 	}

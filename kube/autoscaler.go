@@ -46,6 +46,19 @@ func (r *rendered) retarget(a App, to string) {
 	}
 }
 
+// fewest is the minimum of an autoscaler for a workload whose manifest does not tell
+// how many pods it has: the first release need not wait for the autoscaler.
+func (r *rendered) fewest(a App) {
+	if r.replicas > 0 {
+		return
+	}
+	for _, u := range r.after {
+		if a.scales(u, r.workload.GetKind(), a.Name) {
+			r.replicas = max(r.replicas, int(integer(u.Object, "spec", "minReplicas")), int(integer(u.Object, "spec", "minReplicaCount")))
+		}
+	}
+}
+
 // surveyAutoscalers finds workloads whose replicas belong to an autoscaler. One
 // that is not among the manifests would stay behind with a Deployment that the
 // release empties.

@@ -68,6 +68,32 @@ func TestReplicasOfAnAutoscalerAreLeftAlone(t *testing.T) {
 	})
 }
 
+// An autoscaler that somebody else made is taken over with the Deployment.
+func TestAdoptedAutoscalerFollows(t *testing.T) {
+	bubble(t, scaledYAML, func(w *world) {
+		w.app.TakeFields = true
+		w.kubectl(strings.Replace(scaledYAML, "image: shop/web", "image: registry.test/shop/web@"+digest("v1").String(), 1))
+		_, err := w.release("run-1/prod/1", "v2", strategy.RedBlack{})
+		require.NoError(t, err)
+		require.Equal(t, "v2", w.scaled())
+		require.Equal(t, map[string]int{"v2": 2}, w.serving())
+	})
+}
+
+// The first release has the autoscaler's minimum of pods, and does not leave it to that
+// to find out.
+func TestFirstReleaseHasTheAutoscalersMinimum(t *testing.T) {
+	for name, s := range strategies {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, scaledYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v1": 2}, w.serving())
+			})
+		})
+	}
+}
+
 // The autoscaler goes with the traffic: the version that has it can grow, and the one
 // that is kept keeps its pods for the way back.
 func TestAutoscalerFollowsTheTraffic(t *testing.T) {

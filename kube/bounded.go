@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gennaker/gennaker/stage"
@@ -69,7 +68,7 @@ func (rel *release) giveUp(c context.Context, err error) (stage.Status[stage.Rel
 	case h.Phase == Rollout:
 		return rel.turn(fmt.Errorf("%s: %w", why, err)), nil
 	case h.Phase == Done:
-		h.Warning = strings.TrimPrefix(h.Warning+"; left behind: "+err.Error(), "; ")
+		h.warn("left behind: %v", err)
 		return rel.conclude(ctx)
 	case h.TakenBack:
 		h.Stays = append(h.Stays, fmt.Sprintf("%s: %v", why, err))

@@ -194,6 +194,9 @@ func (d *differ) object(ctx context.Context, u *unstructured.Unstructured) (Obje
 		u = u.DeepCopy()
 		keepTuned(u, live)
 	}
+	if !workload {
+		u = d.app.keepReplicas(u, live)
+	}
 	dry, err := d.app.applyOwn(ctx, u, true)
 	fields := immutableFields(err)
 	switch {

@@ -78,7 +78,7 @@
 // side it follows the traffic: to the Deployment of the new version as soon as the
 // traffic has settled there, so that the old one keeps the pods that it had as long
 // as it is kept, and back when the traffic is back. The new version begins with as
-// many pods as the old one has. A HorizontalPodAutoscaler of the App's Deployments
+// many pods as the old one has, the first with the autoscaler's minimum. A HorizontalPodAutoscaler of the App's Deployments
 // that is not among the manifests, and is of nothing among them, is refused then.
 //
 // The App's pods are those of its own workloads. Pods of another one are no version

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
 // fieldTree is a set of fields as managedFields writes it (FieldsV1): "f:name"
@@ -125,37 +126,9 @@ func matches(item any, element string) bool {
 	return true
 }
 
-// decodeJSON decodes with whole numbers as int64, as untyped objects have them.
-func decodeJSON(data []byte, v any) error {
-	if err := json.Unmarshal(data, v); err != nil {
-		return err
-	}
-	switch p := v.(type) {
-	case *map[string]any:
-		*p, _ = whole(*p).(map[string]any)
-	case *any:
-		*p = whole(*p)
-	}
-	return nil
-}
-
-func whole(v any) any {
-	switch x := v.(type) {
-	case float64:
-		if x == float64(int64(x)) {
-			return int64(x)
-		}
-	case map[string]any:
-		for k, e := range x {
-			x[k] = whole(e)
-		}
-	case []any:
-		for i, e := range x {
-			x[i] = whole(e)
-		}
-	}
-	return v
-}
+// decodeJSON decodes an untyped object, or a part of one, as a client does: whole
+// numbers are int64, however large.
+func decodeJSON(data []byte, v any) error { return utiljson.Unmarshal(data, v) }
 
 // differences lists the paths in which a and b differ, at most ten. It never
 // returns values.

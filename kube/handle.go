@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -117,12 +118,9 @@ type Trouble struct {
 // restoring reports whether the release is on its way back.
 func (h *Handle) restoring() bool { return h.Phase == Restoring || h.Journal.Back != nil }
 
-// warn adds to Warning.
+// warn adds to Warning; an empty text is none.
 func (h *Handle) warn(format string, args ...any) {
-	if h.Warning != "" {
-		h.Warning += "; "
-	}
-	h.Warning += fmt.Sprintf(format, args...)
+	h.Warning = strings.Trim(h.Warning+"; "+fmt.Sprintf(format, args...), "; ")
 }
 
 // restored reports whether the release has ended with what was there before it.

@@ -75,3 +75,17 @@ func TestLossyRollingUpdateWarns(t *testing.T) {
 		})
 	}
 }
+
+// A Service of the manifests that leads to no pods of them may be meant so.
+func TestServiceThatLeadsNowhereWarns(t *testing.T) {
+	const debug = "---\napiVersion: v1\nkind: Service\nmetadata: {name: debug}\nspec: {selector: {app: SHOP}, ports: [{port: 80}]}\n"
+	for app, warns := range map[string]bool{"shop": false, "shpo": true} {
+		bubble(t, shopYAML+strings.Replace(debug, "SHOP", app, 1), func(w *world) {
+			e := w.engine("run-1/prod/1", "v1", strategy.RedBlack{})
+			h, err := w.app.Start(e.ctx(context.Background()), e.in)
+			w.client.Close()
+			require.NoError(t, err)
+			require.Equal(t, warns, strings.Contains(h.Warning, "Service shop/debug: no pods"), h.Warning)
+		})
+	}
+}

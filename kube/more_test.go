@@ -105,6 +105,28 @@ func TestUndoRestoresWhatRanBefore(t *testing.T) {
 	}
 }
 
+// A version that the workload of the manifest's own name runs has its pods there.
+func TestMorePodsWithAnotherStrategy(t *testing.T) {
+	more := kube.YAML("shop.yaml", []byte(strings.Replace(shopYAML, "replicas: 3", "replicas: 5", 1)))
+	for _, name := range []string{"redblack", "switch"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", strategies["rolling"])
+				require.NoError(t, err)
+				w.as(name)
+				w.app.Manifests = more
+				_, err = w.release("run-2/prod/1", "v1", switching[name])
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v1": 5}, w.serving())
+				require.Equal(t, map[string]int{"v1": 5}, w.running())
+				_, err = w.release("run-3/prod/1", "v2", switching[name])
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v2": 5}, w.running())
+			})
+		})
+	}
+}
+
 // More pods of the version that serves are taken back from it with the release.
 func TestAbortTakesMorePodsBack(t *testing.T) {
 	for _, name := range []string{"redblack", "switch"} {

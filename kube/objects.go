@@ -52,8 +52,60 @@ func (a App) applyObject(ctx context.Context, h *Handle, u *unstructured.Unstruc
 			return nil, detail, err
 		}
 	}
+	u, err := a.replicasLeft(ctx, u, w)
+	if err != nil {
+		return nil, "", err
+	}
 	out, err := a.applyServed(ctx, a.stamped(h, u))
 	return out, "", err
+}
+
+// replicasLeft is the configuration of a write with the number of pods that is there,
+// where the manifest leaves it out; see keepReplicas.
+func (a App) replicasLeft(ctx context.Context, u *unstructured.Unstructured, w Write) (*unstructured.Unstructured, error) {
+	if w.created() || !leavesReplicas(u) {
+		return u, nil
+	}
+	live, err := a.Cluster.get(ctx, w.Object)
+	if err != nil || live != nil || w.Former == nil {
+		return a.keepReplicas(u, live), err
+	}
+	former := &unstructured.Unstructured{}
+	if err := decodeJSON(w.Former, &former.Object); err != nil {
+		return nil, fmt.Errorf("%s: its former state: %w", w.Object, err)
+	}
+	return withReplicas(u, former), nil
+}
+
+// keepReplicas is a configuration that leaves the number of pods as it is: a field that
+// the App's manager has and leaves out would fall to its default of one pod.
+func (a App) keepReplicas(u, live *unstructured.Unstructured) *unstructured.Unstructured {
+	if live == nil || !leavesReplicas(u) {
+		return u
+	}
+	if _, has := asTree(ownedFields(live, a.owner())["f:spec"])["f:replicas"]; !has {
+		return u
+	}
+	return withReplicas(u, live)
+}
+
+// leavesReplicas reports whether the manifest of a workload does not say how many pods
+// it has.
+func leavesReplicas(u *unstructured.Unstructured) bool {
+	o := objectOf(u)
+	if !o.is("apps", "Deployment") && !o.is("apps", "StatefulSet") && !o.is("apps", "ReplicaSet") && !o.is("", "ReplicationController") {
+		return false
+	}
+	_, told := asTree(u.Object["spec"])["replicas"]
+	return !told
+}
+
+func withReplicas(u, as *unstructured.Unstructured) *unstructured.Unstructured {
+	u = u.DeepCopy()
+	if spec := asTree(u.Object["spec"]); spec != nil {
+		spec["replicas"] = integerOr(1, as.Object, "spec", "replicas")
+	}
+	return u
 }
 
 // stamped adds the annotations that tell whose write it was. The fronts get

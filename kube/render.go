@@ -26,7 +26,7 @@ type rendered struct {
 	led      []string                     // the Services to which the last release may have led that Ingress
 	preview  *front                       // the one that leads to the version that is not live yet
 	version  string
-	replicas int    // 0 if the manifest leaves it open
+	replicas int    // the autoscaler's minimum if the manifest leaves it open; 0 if there is none
 	digest   string // of everything above
 	images   []string
 	configs  map[Object]bool // the ConfigMaps and Secrets that are versioned by content
@@ -76,6 +76,7 @@ func (a App) render(ctx context.Context, set artifact.Set) (*rendered, error) {
 	if err := r.finish(a.Name, a.Preview); err != nil {
 		return nil, err
 	}
+	r.fewest(a)
 	if err := r.switchEntry(a); err != nil {
 		return nil, err
 	}

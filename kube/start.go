@@ -62,8 +62,9 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 		h.Native = needy.Needs().Native
 	}
 	if h.Native {
-		h.Warning = r.lossy()
+		h.warn("%s", r.lossy())
 	}
+	h.warn("%s", r.adrift())
 	h.Journal, err = strategy.Begin(s, strategy.Release{Key: h.Key, Version: r.version, Replicas: r.replicas})
 	if err != nil {
 		return Handle{}, stage.Permanent(err)

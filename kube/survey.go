@@ -98,6 +98,7 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 		}
 		u = h.asLed(u)
 	}
+	u = a.keepReplicas(u, live)
 	dry, err := a.applyOwn(ctx, u, true)
 	if live == nil && pending[o.Namespace] && apierrors.IsNotFound(err) {
 		return &Write{Object: o}, nil
@@ -139,6 +140,9 @@ func inverse(live, dry *unstructured.Unstructured, owner string) (json.RawMessag
 	notes := out.GetAnnotations()
 	for _, k := range []string{AnnotationRelease, AnnotationStep, AnnotationFence} {
 		delete(notes, k)
+	}
+	if len(notes) == 0 {
+		notes = nil // an empty map would be applied as one
 	}
 	out.SetAnnotations(notes)
 	return json.Marshal(out.Object)

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -28,4 +30,26 @@ func (r *rendered) lossy() string {
 		}
 	}
 	return ""
+}
+
+// adrift names the Services of the manifests that lead to no pods of them, as with a
+// mistyped label, "" if there are none: they may lead to pods of others.
+func (r *rendered) adrift() string {
+	var out []string
+	for _, u := range r.before {
+		selector := stringMap(u.Object, "spec", "selector")
+		if !objectOf(u).is("", "Service") || len(selector) == 0 || selector[LabelVersion] != "" {
+			continue // a front has none here
+		}
+		leads := func(w *unstructured.Unstructured) bool {
+			return w.GetNamespace() == u.GetNamespace() && (subset(selector, templateLabels(w)) || w.GetKind() == "Pod" && subset(selector, w.GetLabels()))
+		}
+		if !leads(r.workload) && !slices.ContainsFunc(slices.Concat(r.before, r.after), leads) {
+			out = append(out, objectOf(u).String())
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return strings.Join(out, ", ") + ": no pods of the manifests have the labels of its selector"
 }
