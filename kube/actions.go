@@ -34,7 +34,10 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 	default:
 		err = fmt.Errorf("%w: operation %q", ErrInvalid, a.Op)
 	}
-	return final(err)
+	if err = final(err); err != nil && !stage.IsPermanent(err) {
+		t.s.renew()
+	}
+	return err
 }
 
 // final marks errors as permanent that another attempt would only repeat.
@@ -190,6 +193,14 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 	if live && t.app.splitter() != nil && splits(a.Route) {
 		return t.divide(ctx, a)
 	}
+	counted := fronts
+	if live && t.h.backToVersion() {
+		v, err := t.look(ctx)
+		if err != nil {
+			return err
+		}
+		counted = v.counted()
+	}
 	for _, f := range fronts {
 		if live && t.h.leads(f.Object) {
 			if err := t.lead(ctx, a); err != nil {
@@ -197,7 +208,11 @@ func (t *target) route(ctx context.Context, a strategy.Action) error {
 			}
 			continue
 		}
-		selector, err := t.selector(f, a.Route)
+		route := a.Route
+		if !slices.ContainsFunc(counted, func(c front) bool { return c.Object == f.Object }) {
+			route = nil // it was not there before
+		}
+		selector, err := t.selector(f, route)
 		if err != nil {
 			return err
 		}
@@ -299,7 +314,7 @@ func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
 		tune(u, *a.Update, pods)
 	}
 	t.annotate(u, a.Stamp)
-	return t.write(ctx, u)
+	return t.writeNative(ctx, u)
 }
 
 func live0(u *unstructured.Unstructured) *unstructured.Unstructured {

@@ -189,13 +189,20 @@ func (j *Journal) intend(a Action, seen Observation, now time.Time) {
 // of a write that is known to have happened can an older observation be told.
 func (j *Journal) observe(seen Observation) (learned bool) {
 	for slot, w := range j.Writes {
-		if !w.Done && seen.Satisfies(w.Action) {
+		if !w.Done && seen.Satisfies(w.Action) && seen.shows(w.Action) {
 			w.Done, w.Known = true, w.Action.Stamp.Step
 			j.Writes[slot] = w
 			learned = true
 		}
 	}
 	return learned
+}
+
+// shows reports whether what the action writes carries its stamp, or one of a later
+// write of the rollout. Without it somebody else has brought that state about.
+func (o Observation) shows(a Action) bool {
+	stamp := o.stamp(a)
+	return !o.Stamped || a.Op == OpEvict || stamp.Key == a.Stamp.Key && stamp.Step >= a.Stamp.Step
 }
 
 func (o Observation) valid() error {
