@@ -168,11 +168,19 @@ func (a App) undo(c *stage.Ctx, h *Handle, lost bool) error {
 	if err != nil {
 		return final(err)
 	}
-	if held.Release != h.Key {
-		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
+	if err := held.newer(h); err != nil {
+		return err
 	}
 	h.untaken()
 	return a.turnBack(c, h, held, lost, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
+}
+
+// newer refuses to take h back after another release has come.
+func (c claim) newer(h *Handle) error {
+	if c.Release == h.Key {
+		return nil
+	}
+	return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(c.Release, "none")))
 }
 
 // turnBack drives a release to its baseline, or goes on with that where an earlier

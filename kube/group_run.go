@@ -274,7 +274,8 @@ func (g Group) abort(c *stage.Ctx, h *GroupHandle) error {
 	return joined(errs)
 }
 
-// Undo takes every App back to what was there before, as App.Undo does.
+// Undo takes every App back to what was there before, as App.Undo does. If another
+// release has come after that of one App, none is taken back.
 func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
 	apps := g.apps()
 	errs := make([]error, len(apps))
@@ -285,6 +286,9 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 		}
 		if err := h.check(apps); err != nil {
 			return stage.Permanent(err)
+		}
+		if err := g.undoable(c, &h); err != nil {
+			return err
 		}
 	}
 	var wg sync.WaitGroup
@@ -298,6 +302,19 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 		})
 	}
 	wg.Wait()
+	return joined(errs)
+}
+
+// undoable refuses the undo of a Group of which an App has been released since.
+func (g Group) undoable(c *stage.Ctx, h *GroupHandle) error {
+	var errs []error
+	for i, a := range g.apps() {
+		held, err := a.readClaim(c)
+		if err != nil {
+			return final(err)
+		}
+		errs = append(errs, held.newer(&h.Members[i].Handle))
+	}
 	return joined(errs)
 }
 

@@ -169,6 +169,28 @@ func TestGroupCrashPoints(t *testing.T) {
 	}
 }
 
+// One App has been released alone since: the Group is undone no more, neither as a
+// whole nor in part.
+func TestGroupIsUndoneAsAWholeOrNotAtAll(t *testing.T) {
+	groupWorld(t, func(w *world, g kube.Group) {
+		s := strategy.RedBlack{KeepOld: strategy.Immediately}
+		_, err := w.group(g, "run-1/prod/1", "v1", "v1", s).run()
+		require.NoError(t, err)
+		r := w.group(g, "run-2/prod/1", "v2", "v2", s)
+		out, err := r.run()
+		require.NoError(t, err)
+		w.app = g.Apps[0]
+		w.app.Env, w.app.Cluster = "prod", w.client
+		_, err = w.release("run-3/web/1", "v3", s)
+		require.NoError(t, err)
+		before := w.states()
+		require.ErrorIs(t, r.connected().Undo(r.ctx(context.Background()), r.in, &out), kube.ErrDrift)
+		w.client.Close()
+		require.Equal(t, before, w.states())
+		require.Equal(t, 2, before["worker v2"])
+	})
+}
+
 func TestGroupIsAbortedAndTold(t *testing.T) {
 	groupWorld(t, func(w *world, g kube.Group) {
 		s := strategy.RedBlack{PauseFor: strategy.Forever, KeepOld: strategy.Immediately}
