@@ -209,7 +209,7 @@ func (a App) removeCreated(ctx context.Context, h *Handle) error {
 		if !w.created() || slices.Contains(keptKinds, w.Object.Kind) {
 			continue
 		}
-		live, err := a.Cluster.get(ctx, w.Object)
+		live, err := a.Cluster.standing(ctx, w.Object)
 		if err != nil {
 			return err
 		}
