@@ -99,10 +99,11 @@ func (rel *release) prune(ctx context.Context) error {
 }
 
 // restoreSelectors gives Services the selector that they had, where the
-// strategy's way back has left another one that selects the same pods.
+// strategy's way back has left another one that selects the same pods; one that had
+// none, and so led to addresses of others, leads nowhere until then.
 func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 	for _, f := range h.Fronts {
-		if !f.Existed || len(f.Selector) == 0 {
+		if !f.Existed {
 			continue
 		}
 		live, err := a.Cluster.get(ctx, f.Object)
@@ -112,11 +113,27 @@ func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 		if live == nil {
 			return &DriftError{Object: f.Object, Fields: []string{"the object is gone"}}
 		}
+		if len(f.Selector) == 0 && len(stringMap(live.Object, "spec", "selector")) > 0 {
+			if live, err = a.applySelector(ctx, f.Object, nil, written(live)); err != nil {
+				return err
+			}
+		}
 		if now := stringMap(live.Object, "spec", "selector"); !maps.Equal(now, f.Selector) {
 			return &DriftError{Object: f.Object, Fields: []string{".spec.selector"}}
 		}
 	}
 	return nil
+}
+
+// written are the annotations that tell who wrote an object last.
+func written(u *unstructured.Unstructured) map[string]any {
+	out := map[string]any{}
+	for k, v := range u.GetAnnotations() {
+		if slices.Contains([]string{AnnotationRelease, AnnotationStep, AnnotationFence}, k) {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // Abort turns the release back and returns when its baseline is restored, or

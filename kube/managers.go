@@ -36,7 +36,7 @@ func (a App) applyAs(ctx context.Context, u *unstructured.Unstructured, mode app
 	return a.Cluster.apply(ctx, u, mode)
 }
 
-// applySelector applies a Service's selector and nothing else.
+// applySelector applies a Service's selector and nothing else; a nil one gives it up.
 func (a App) applySelector(ctx context.Context, o Object, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
 	sel := make(map[string]any, len(selector))
 	for k, v := range selector {
@@ -47,5 +47,8 @@ func (a App) applySelector(ctx context.Context, o Object, selector map[string]st
 		"metadata": map[string]any{"name": o.Name, "namespace": o.Namespace, "annotations": notes},
 		"spec":     map[string]any{"selector": sel},
 	}}
+	if selector == nil {
+		delete(u.Object, "spec")
+	}
 	return a.applyAs(ctx, u, applyMode{owner: a.owner() + trafficSuffix, force: a.TakeFields})
 }
