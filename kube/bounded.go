@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gennaker/gennaker/stage"
 )
 
@@ -56,7 +58,7 @@ func (rel *release) giveUp(c context.Context, err error) (stage.Status[stage.Rel
 	}
 	ctx, cancel := context.WithTimeout(c, startTime)
 	defer cancel()
-	if _, silent := rel.app.Cluster.get(ctx, rel.app.claimRef()); silent != nil {
+	if silent := rel.silent(ctx); silent != nil {
 		if rel.failed == nil {
 			return stage.Status[stage.Release]{}, err
 		}
@@ -77,4 +79,17 @@ func (rel *release) giveUp(c context.Context, err error) (stage.Status[stage.Rel
 	h.TakenBack = true
 	h.Stays = append(h.Stays, fmt.Sprintf("%d changed objects are not as they were after %s: %v", len(h.changed(false)), rel.app.timeout(), err))
 	return next("going back: %s", h.Stays[len(h.Stays)-1]), nil
+}
+
+// silent is what an API server answers that is in trouble as a whole: it tells
+// nothing, or not what there is, as one that sheds lists and watches.
+func (rel *release) silent(ctx context.Context) error {
+	if _, err := rel.app.Cluster.get(ctx, rel.app.claimRef()); err != nil {
+		return err
+	}
+	_, err := rel.target.s.pods.at.List(ctx, metav1.ListOptions{Limit: 1})
+	if err == nil || refusal(err) {
+		return nil
+	}
+	return objectError("list", Object{APIVersion: "v1", Kind: "Pod", Namespace: rel.app.Namespace}, err)
 }

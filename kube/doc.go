@@ -69,7 +69,9 @@
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
-// before is adopted: the Services are first pinned to the pods it has.
+// before is adopted: the Services are first pinned to the pods it has, if any of them
+// is ready; over a version that serves nobody, new pods get traffic as they come, and
+// a Canary leaves its steps out.
 //
 // An autoscaler among the manifests (HorizontalPodAutoscaler, ScaledObject of KEDA,
 // VerticalPodAutoscaler) names the workload by the App's name. With versions side by
@@ -126,13 +128,15 @@
 //     settle time, before anything is scaled down.
 //  4. A release that fails, is aborted or undone restores the recorded baseline:
 //     objects with a recorded inverse are compared with it afterwards
-//     ([DriftError]), objects that it made are deleted. Namespaces, definitions
+//     ([DriftError]), objects that it made are deleted unless another App has them by
+//     now. Namespaces, definitions
 //     and volumes are never deleted. Traffic goes back first if the old pods are
 //     there; an object that cannot be taken back keeps neither the traffic nor
 //     another object where it is. What is not as it was at the end is named in a
 //     [RollbackError].
 //  5. Readiness counts only at the generation of our own write; see
-//     [ReadinessOf] for the rule of each kind.
+//     [ReadinessOf] for the rule of each kind. What was seen before a watch was lost
+//     is no ground for a write: the present state is waited for first.
 //  6. Images that cannot be pulled, crash loops, pods that no node takes, quota
 //     and admission refusals, missing configuration, missing ports and exceeded
 //     deadlines end a rollout within seconds ([Patience]) as a [RolloutError] with object,
@@ -141,7 +145,9 @@
 //     manifest sets it.
 //  7. Fields of other field managers are never taken unless App.TakeFields says
 //     so; a [ConflictError] names manager and field. Replicas that the manifest
-//     leaves out, or that an autoscaler owns, are left alone.
+//     leaves out, that an autoscaler owns, or that somebody sets after a rolling update
+//     has begun, are left alone. On the way back how the controller replaces pods, and
+//     whether it is paused, is taken from whoever has set it.
 //  8. No value of a Secret enters a record, an error or a difference. The former
 //     state of Secrets and ConfigMaps that are changed in place or pruned is kept
 //     in Secrets beside them as long as the release can be taken back: until it is,
@@ -178,9 +184,10 @@
 // list and watch where [ReadinessOf] has something to wait for and on what
 // App.Router names, on serviceaccounts if a Namespace is made, and on events for workloads beside the
 // App's own. To collect versions of ConfigMaps and Secrets: list on these and on
-// all kinds of workloads, controllerrevisions and pods; without it they stay. With
-// App.Prune: list on configmaps, and in the whole cluster to prune what is outside of
-// the namespace, such as a ClusterRole; without it that stays.
+// all kinds of workloads, controllerrevisions and pods; without it they stay. List
+// on configmaps also tells what other Apps have, in the whole cluster of what is outside
+// of the namespace, such as a ClusterRole: App.Prune needs it, and leaves alone what is
+// outside without it; what a release made is taken back without it, be it another's by now.
 // What is missing is a [PermissionError].
 //
 // # Errors
@@ -191,7 +198,8 @@
 // [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
-// App.Timeout is over. An API server that answers nothing at all is waited for.
+// App.Timeout is over. An API server that answers nothing at all, or no list, is
+// waited for.
 //
 // # Cancellation
 //

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/kube/kubetest"
@@ -218,5 +220,22 @@ func TestGroupLosesReplies(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// What two Apps of a Group have is nobody's once both go back.
+func TestGroupTakesBackWhatItsAppsShare(t *testing.T) {
+	const shared = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: runner}\n"
+	for _, second := range [][2]string{{"v2", "bad"}, {"bad", "v2"}} {
+		groupWorld(t, func(w *world, g kube.Group) {
+			_, err := w.group(g, "run-1/prod/1", "v1", "v1", strategy.RedBlack{}).run()
+			require.NoError(t, err)
+			g.Apps[0].Manifests = kube.YAML("shop.yaml", []byte(smallYAML+shared))
+			g.Apps[1].Manifests = kube.YAML("worker.yaml", []byte(workerYAML+shared))
+			_, err = w.group(g, "run-2/prod/1", second[0], second[1], strategy.RedBlack{}).run()
+			require.Error(t, err)
+			_, err = w.typed().CoreV1().ServiceAccounts("shop").Get(context.Background(), "runner", metav1.GetOptions{})
+			require.True(t, apierrors.IsNotFound(err), "%v", err)
+		})
 	}
 }

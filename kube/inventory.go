@@ -61,7 +61,7 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 	if len(left) == 0 {
 		return nil
 	}
-	others, unknown, err := a.heldByOthers(ctx, left)
+	others, unknown, err := a.heldByOthers(ctx, left, "")
 	if err != nil {
 		return err
 	}
@@ -105,20 +105,21 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 // heldByOthers lists what other Apps have, as their records tell: what they released,
 // and what a release of theirs is about to apply. It asks all of the cluster if any
 // of the objects is outside of the App's namespace, where Apps of others may have it;
-// unknown are those of which it cannot be told, because that is forbidden.
-func (a App) heldByOthers(ctx context.Context, objects []Object) (held, unknown []Object, err error) {
+// unknown are those of which it cannot be told, because that is forbidden. What Apps
+// have of a release of their Group with the key group does not count.
+func (a App) heldByOthers(ctx context.Context, objects []Object, group string) (held, unknown []Object, err error) {
 	outside := slices.DeleteFunc(slices.Clone(objects), func(o Object) bool { return o.Namespace == a.Namespace })
 	if len(outside) > 0 {
-		if held, err = a.heldIn(ctx, ""); !apierrors.IsForbidden(err) {
+		if held, err = a.heldIn(ctx, "", group); !apierrors.IsForbidden(err) {
 			return held, nil, err
 		}
 	}
-	held, err = a.heldIn(ctx, a.Namespace)
+	held, err = a.heldIn(ctx, a.Namespace, group)
 	return held, outside, err
 }
 
 // heldIn lists what the other Apps of a namespace have; the empty one means all.
-func (a App) heldIn(ctx context.Context, namespace string) ([]Object, error) {
+func (a App) heldIn(ctx context.Context, namespace, group string) ([]Object, error) {
 	var out []Object
 	err := a.Cluster.each(ctx, configObject("ConfigMap", namespace, ""), LabelApp, func(u *unstructured.Unstructured) {
 		app := u.GetLabels()[LabelApp]
@@ -128,6 +129,9 @@ func (a App) heldIn(ctx context.Context, namespace string) ([]Object, error) {
 		held, err := parseClaim(u)
 		if err != nil {
 			return // of a record that cannot be read nothing can be said
+		}
+		if group != "" && held.Release == group+"/"+u.GetNamespace()+"/"+app {
+			return
 		}
 		out = append(out, slices.DeleteFunc(held.Inventory, func(o Object) bool { return holds(held.Left, o) })...)
 		var h Handle
@@ -206,7 +210,7 @@ func (a App) pruneObjects(ctx context.Context, h *Handle) error {
 	for _, w := range h.Pruned {
 		objects = append(objects, w.Object)
 	}
-	others, unknown, err := a.heldByOthers(ctx, objects)
+	others, unknown, err := a.heldByOthers(ctx, objects, "")
 	if err != nil {
 		return err
 	}

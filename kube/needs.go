@@ -45,8 +45,7 @@ func (a App) awaitAddress(ctx context.Context, h *Handle, about Object, ns, serv
 		}
 		for _, s := range list {
 			for _, e := range items(s.Object, "endpoints") {
-				// An absent condition counts as ready (discovery/v1 EndpointConditions).
-				if r, told, _ := unstructured.NestedBool(e, "conditions", "ready"); r || !told {
+				if answers(e) {
 					return ready(), time.Time{}, nil
 				}
 			}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -197,9 +199,11 @@ func prune(v any) any {
 var keptKinds = []string{"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim", "PersistentVolume"}
 
 // removeCreated deletes, in reverse order, the objects that the release made.
-// An object that it never came to make, or that somebody else made under the
-// same name, is left alone.
+// An object that it never came to make, that somebody else made under the same
+// name, or that another App has by now, is left alone.
 func (a App) removeCreated(ctx context.Context, h *Handle) error {
+	var made []*unstructured.Unstructured
+	var shareable []Object
 	writes := slices.Clone(h.Before)
 	if !h.Existed {
 		writes = append(writes, Write{Object: h.Workload})
@@ -216,11 +220,41 @@ func (a App) removeCreated(ctx context.Context, h *Handle) error {
 		if live == nil || live.GetAnnotations()[AnnotationRelease] != h.Key && !(h.isFront(w.Object) && a.owns(live)) {
 			continue
 		}
-		if err := a.Cluster.remove(ctx, w.Object, live.GetUID()); err != nil {
-			return err
+		made = append(made, live)
+		if w.Object != h.Workload {
+			shareable = append(shareable, w.Object)
+		}
+	}
+	others, err := a.sharers(ctx, h, shareable)
+	if err != nil {
+		return err
+	}
+	for _, live := range made {
+		if o := objectOf(live); !holds(others, o) {
+			if err := a.Cluster.remove(ctx, o, live.GetUID()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// sharers lists what other Apps have of objects that the release made. Those that go
+// back with it, as of its Group, do not count, and neither do those whose records may
+// not be listed.
+func (a App) sharers(ctx context.Context, h *Handle, objects []Object) ([]Object, error) {
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	group, grouped := strings.CutSuffix(h.Key, "/"+a.title())
+	if !grouped {
+		group = ""
+	}
+	others, _, err := a.heldByOthers(ctx, objects, group)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return others, err
 }
 
 func (a App) owns(u *unstructured.Unstructured) bool { return ownedFields(u, a.owner()) != nil }

@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +91,102 @@ func TestDeploymentDeletedDuringARollingUpdateIsMadeAgain(t *testing.T) {
 			require.NoError(t, w.typed().AppsV1().Deployments("shop").Delete(context.Background(), "shop", metav1.DeleteOptions{}))
 		})
 		require.Less(t, down, 45*time.Second, "30 s of it are the pods' own")
+	})
+}
+
+// overloaded makes the API server answer nothing, or no watch and no list, as when its
+// priority and fairness sheds them.
+var overloaded = map[string]func(kubetest.Request) bool{
+	"everything": func(r kubetest.Request) bool { return strings.HasPrefix(r.Manager, "gennaker") },
+	"watches and lists": func(r kubetest.Request) bool {
+		return strings.HasPrefix(r.Manager, "gennaker") && (r.Verb == "watch" || r.Verb == "list")
+	},
+}
+
+// What was seen before an outage is not taken for the present: the old version stays
+// if the new one's pods have died meanwhile, and serves again.
+func TestOldVersionDoesNotGoOnAStaleView(t *testing.T) {
+	for name, hit := range overloaded {
+		for _, late := range []time.Duration{0, 1500 * time.Millisecond, 3100 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s/%s", name, late), func(t *testing.T) {
+				bubble(t, shopYAML, func(w *world) {
+					_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
+					require.NoError(t, err)
+					done := make(chan error, 1)
+					go func() {
+						_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
+						done <- err
+					}()
+					time.Sleep(5 * time.Minute)
+					require.Equal(t, map[string]int{"v2": 3}, w.serving())
+					over := w.k.Inject(kubetest.Fault{Code: 503, Match: hit})
+					w.k.DropWatches("")
+					time.Sleep(10 * time.Second)
+					w.unready("v2")
+					time.Sleep(8*time.Minute + late) // the time for which the old version is kept is over by then
+					over()
+					least := 3
+					for range 30 {
+						time.Sleep(time.Second)
+						least = min(least, w.running()["v1"])
+					}
+					require.Equal(t, 3, least, "pods of the old version, while the new one has no ready pod")
+					require.Equal(t, map[string]int{"v1": 3}, w.serving())
+					require.Error(t, <-done)
+				})
+			})
+		}
+	}
+}
+
+// An outage ends no release, however long it takes.
+func TestLongOutageEndsNoRelease(t *testing.T) {
+	for name, hit := range overloaded {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, smallYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
+				require.NoError(t, err)
+				done := make(chan error, 1)
+				go func() {
+					_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
+					done <- err
+				}()
+				time.Sleep(5 * time.Minute)
+				over := w.k.Inject(kubetest.Fault{Code: 429, Match: hit})
+				w.k.DropWatches("")
+				time.Sleep(time.Hour)
+				over()
+				require.NoError(t, <-done)
+				require.Equal(t, map[string]int{"v2": 1}, w.running())
+			})
+		})
+	}
+}
+
+// A watch that ends, as each does in time, costs no more than another one.
+func TestShortReconnectCostsOneRequest(t *testing.T) {
+	bubble(t, smallYAML, func(w *world) {
+		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
+			done <- err
+		}()
+		time.Sleep(5 * time.Minute)
+		w.k.ResetRequests()
+		require.Equal(t, 4, w.k.DropWatches(""))
+		time.Sleep(time.Minute)
+		require.Len(t, w.k.Requests(), 4)
+		require.NoError(t, <-done)
+	})
+}
+
+// With publishNotReadyAddresses an address says nothing of its pod: the pods do.
+func TestOldVersionStaysWhileUnreadyAddressesArePublished(t *testing.T) {
+	yaml := strings.Replace(shopYAML, "  ports: [{port: 80, targetPort", "  publishNotReadyAddresses: true\n  ports: [{port: 80, targetPort", 1)
+	bubble(t, yaml, func(w *world) {
+		w.harm(strategy.RedBlack{KeepOld: 10 * time.Minute}, 2*time.Minute, func() { w.unready("v2") })
+		require.Equal(t, 3, w.running()["v1"], "pods of the old version, while the new one has no ready pod")
 	})
 }

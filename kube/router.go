@@ -165,11 +165,14 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if !h.splits() {
 		return nil
 	}
-	track := in.front + canaryTrack
+	tracks := []string{in.front + canaryTrack}
 	if h.needs().Copies {
-		track = in.front + baselineTrack
+		tracks = append(tracks, in.front+baselineTrack)
 	}
-	if len(track) > validation.DNS1035LabelMaxLength {
+	if err := a.checkTracks(ctx, r, tracks); err != nil {
+		return err
+	}
+	if track := tracks[len(tracks)-1]; len(track) > validation.DNS1035LabelMaxLength {
 		return fmt.Errorf("Service %s/%s: %w: while the traffic is split there is a Service %s beside it, whose name is too long: it must have at most %d bytes",
 			a.Namespace, in.front, ErrInvalid, track, validation.DNS1035LabelMaxLength)
 	}

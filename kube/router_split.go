@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -74,7 +75,7 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 func (t *target) ready(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string) error {
 	svc := find(v.services, name)
 	if svc == nil || !strings.HasPrefix(routeOf(v.written(svc)), version) {
-		if err := t.makeTrack(ctx, front, name, version); err != nil {
+		if err := t.makeTrack(ctx, v, front, name, version); err != nil {
 			return err
 		}
 	}
@@ -95,9 +96,30 @@ func routeOf(route []strategy.Share) string {
 	return route[0].Version
 }
 
+// checkTracks refuses to split where the Services that it needs are somebody else's,
+// be it another App's.
+func (a App) checkTracks(ctx context.Context, r *rendered, names []string) error {
+	for _, name := range names {
+		o := Object{APIVersion: "v1", Kind: "Service", Namespace: a.Namespace, Name: name}
+		live, err := a.Cluster.get(ctx, o)
+		if err != nil {
+			return err
+		}
+		given := slices.ContainsFunc(r.before, func(u *unstructured.Unstructured) bool { return objectOf(u) == o })
+		if given || live != nil && live.GetLabels()[LabelApp] != a.Name {
+			return fmt.Errorf("%s: %w: the split needs a Service of this name of its own, and this one is not made by it; rename it, or the Service to which the router leads",
+				o, ErrInvalid)
+		}
+	}
+	return nil
+}
+
 // makeTrack makes the Service that leads to a version, like the front in
-// everything but the selector.
-func (t *target) makeTrack(ctx context.Context, front *unstructured.Unstructured, name, version string) error {
+// everything but the selector. It takes over none that somebody else has made.
+func (t *target) makeTrack(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string) error {
+	if svc := find(v.services, name); svc != nil && svc.GetLabels()[LabelApp] != t.app.Name {
+		return stage.Permanent(fmt.Errorf("%s: %w: somebody else has made it", objectOf(svc), ErrDrift))
+	}
 	var ports []any
 	for _, p := range items(front.Object, "spec", "ports") {
 		p = maps.Clone(p)
@@ -145,7 +167,7 @@ func (t *target) prepareTrack(ctx context.Context, version string) error {
 	if now := routeOf(v.written(svc)); now == "" || now == version {
 		return nil // there is nothing that it could share the traffic with
 	}
-	return t.makeTrack(ctx, svc, t.track(in.front, version), version)
+	return t.makeTrack(ctx, v, svc, t.track(in.front, version), version)
 }
 
 // splits reports whether the release may split the traffic by weight.

@@ -164,24 +164,36 @@ func (s *session) saw(u *unstructured.Unstructured) {
 	s.wrote[k] = max(s.wrote[k], version(u.GetResourceVersion()))
 }
 
-// snapshot reads all caches, none older than our own last write.
+// snapshot reads all caches, none older than our own last write, and all at about
+// the same time.
 func (s *session) snapshot(ctx context.Context) (map[*cache][]*unstructured.Unstructured, string, error) {
 	const lag = 10 * time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, lag, fmt.Errorf("the watches have not caught up within %s", lag))
 	defer cancel()
-	cursor := s.cursor()
-	out := map[*cache][]*unstructured.Unstructured{}
-	for _, k := range s.caches() {
-		s.mu.Lock()
-		rv := s.wrote[k]
-		s.mu.Unlock()
-		list, err := k.list(ctx, rv)
-		if err != nil {
-			return nil, "", fmt.Errorf("watch %s: %w", k.id, err)
+	for {
+		begun, cursor := time.Now(), s.cursor()
+		out := map[*cache][]*unstructured.Unstructured{}
+		for _, k := range s.caches() {
+			s.mu.Lock()
+			rv := s.wrote[k]
+			s.mu.Unlock()
+			list, err := k.list(ctx, rv)
+			if err != nil {
+				return nil, "", fmt.Errorf("watch %s: %w", k.id, err)
+			}
+			out[k] = list
 		}
-		out[k] = list
+		if time.Since(begun) < gap {
+			return out, cursor, nil
+		}
 	}
-	return out, cursor, nil
+}
+
+// renew lets the next snapshot see everything that has happened until now.
+func (s *session) renew() {
+	for _, k := range s.caches() {
+		k.renew()
+	}
 }
 
 // cursor changes whenever a cache does.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -150,4 +151,33 @@ func TestPodsGoBackWithoutAnObjectThatIsNotTaken(t *testing.T) {
 		require.Equal(t, map[string]int{"v1": 1}, w.running())
 		require.True(t, w.ended())
 	})
+}
+
+// An object that two Apps have is not the first one's to delete: the other would lose it.
+func TestUndoLeavesWhatAnotherAppHas(t *testing.T) {
+	const shared = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: runner}\n"
+	own := smallYAML[:strings.Index(smallYAML, "---\napiVersion: v1")]
+	cart := strings.NewReplacer("name: shop}", "name: cart}", "app: shop", "app: cart").Replace(own)
+	for name, second := range map[string]string{"alone": cart, "shared": cart + shared} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, smallYAML+shared, func(w *world) {
+				shop := w.app
+				e := w.engine("run-1/prod/1", "v1", strategies["rolling"])
+				rel, err := e.run()
+				require.NoError(t, err)
+				w.app.Name, w.app.Manifests = "cart", kube.YAML("cart.yaml", []byte(second))
+				_, err = w.release("run-1/cart/1", "v1", strategies["rolling"])
+				require.NoError(t, err)
+				w.app = shop
+				require.NoError(t, w.app.Undo(e.ctx(context.Background()), e.in, &rel))
+				w.client.Close()
+				_, err = w.typed().CoreV1().ServiceAccounts("shop").Get(context.Background(), "runner", metav1.GetOptions{})
+				if name == "alone" {
+					require.True(t, apierrors.IsNotFound(err))
+					return
+				}
+				require.NoError(t, err, "the pods of the App cart need it")
+			})
+		})
+	}
 }

@@ -30,9 +30,13 @@ type cache struct {
 	refs    int
 	items   map[string]*unstructured.Unstructured
 	synced  bool
-	rv      uint64 // the newest resourceVersion seen
-	count   uint64 // changes seen
-	err     error  // why nothing is seen at present
+	rv      uint64    // the newest resourceVersion seen
+	count   uint64    // changes seen
+	err     error     // why nothing is seen at present
+	open    bool      // the watch tells what happens; otherwise the cache is not read
+	told    time.Time // until when it has
+	doubted bool      // what it has told may be over
+	again   func()    // ends the present watch, so that another one begins
 	changed chan struct{}
 }
 
@@ -85,15 +89,21 @@ func (k *cache) run(ctx context.Context) {
 	const first, most = 100 * time.Millisecond, 5 * time.Second
 	delay, rv, list := first, "", false
 	for ctx.Err() == nil {
+		if k.stale() {
+			rv = ""
+		}
 		var err error
-		before := k.state()
-		if rv, err = k.follow(ctx, rv, list); err != nil && ctx.Err() == nil {
+		begun, before := time.Now(), k.state()
+		one, cancel := k.cancellable(ctx)
+		if rv, err = k.follow(one, rv, list); err != nil && one.Err() == nil {
 			list = list || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 			k.update(func() { k.err = permission(err) })
 		}
-		if k.state() != before {
+		heard := k.state() != before
+		if k.ended(heard || time.Since(begun) > gap) || heard || one.Err() != nil {
 			delay = first
 		}
+		cancel()
 		timer := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
@@ -110,6 +120,7 @@ func (k *cache) run(ctx context.Context) {
 func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error) {
 	opts := metav1.ListOptions{ResourceVersion: rv, AllowWatchBookmarks: true, LabelSelector: k.only.labels, FieldSelector: k.only.fields}
 	var initial map[string]*unstructured.Unstructured
+	resumes := rv != ""
 	switch {
 	case rv == "" && list:
 		l, err := k.at.List(ctx, metav1.ListOptions{LabelSelector: k.only.labels, FieldSelector: k.only.fields})
@@ -142,8 +153,15 @@ func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error
 			// The decoder's goroutine ends when its last event has been taken.
 		}
 	}()
+	if resumes && k.stale() {
+		return "", nil
+	}
+	if initial == nil {
+		k.opened()
+	}
 	for e := range w.ResultChan() {
 		if e.Type == watch.Error {
+			k.doubt() // the connection may have been dead for a while
 			return "", apierrors.FromObject(e.Object)
 		}
 		u, ok := e.Object.(*unstructured.Unstructured)
@@ -154,6 +172,7 @@ func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error
 		switch {
 		case initial != nil && complete:
 			k.replace(initial, u.GetResourceVersion())
+			k.opened()
 			initial = nil
 		case initial != nil:
 			initial[u.GetName()] = slim(u)
@@ -168,15 +187,24 @@ func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error
 	return rv, nil
 }
 
-// slim drops what nobody reads and what takes most of the memory.
+// slim drops what nobody reads and what takes most of the memory. Of who wrote what
+// it leaves who has set the number of pods.
 func slim(u *unstructured.Unstructured) *unstructured.Unstructured {
-	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
+	var kept []any
+	for _, f := range items(u.Object, "metadata", "managedFields") {
+		if _, has, _ := unstructured.NestedFieldNoCopy(f, "fieldsV1", "f:spec", "f:replicas"); has && slices.Contains(workloadKinds, u.GetKind()) {
+			kept = append(kept, map[string]any{"manager": f["manager"], "fieldsV1": map[string]any{"f:spec": map[string]any{"f:replicas": map[string]any{}}}})
+		}
+	}
+	if unstructured.RemoveNestedField(u.Object, "metadata", "managedFields"); kept != nil {
+		_ = unstructured.SetNestedSlice(u.Object, kept, "metadata", "managedFields")
+	}
 	return u
 }
 
 func (k *cache) replace(items map[string]*unstructured.Unstructured, rv string) {
 	k.update(func() {
-		k.items, k.synced, k.err = items, true, nil
+		k.items, k.synced, k.err, k.told = items, true, nil, time.Now()
 		k.rv = max(k.rv, version(rv))
 	})
 }
@@ -201,8 +229,7 @@ func (k *cache) seen(rv string) {
 	defer k.mu.Unlock()
 	k.err = nil
 	k.rv = max(k.rv, version(rv))
-	close(k.changed)
-	k.changed = make(chan struct{})
+	k.wakeAll()
 }
 
 // update changes the cache and wakes everybody who waits.
@@ -211,6 +238,10 @@ func (k *cache) update(change func()) {
 	defer k.mu.Unlock()
 	change()
 	k.count++
+	k.wakeAll()
+}
+
+func (k *cache) wakeAll() {
 	close(k.changed)
 	k.changed = make(chan struct{})
 }
@@ -229,22 +260,24 @@ func (k *cache) wake() (uint64, <-chan struct{}) {
 	return k.count, k.changed
 }
 
-// list waits until the cache has seen resourceVersion rv and returns the
-// objects by name. They are shared: read only.
+// list waits until the cache has seen resourceVersion rv and its watch is open, and
+// returns the objects by name. They are shared: read only. What was seen before a
+// watch was lost is never taken for the present.
 func (k *cache) list(ctx context.Context, rv uint64) ([]*unstructured.Unstructured, error) {
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		k.mu.Lock()
-		ready := k.synced && k.rv >= rv
+		ready := k.synced && k.rv >= rv && k.open && !k.doubted
+		lost := !k.synced || k.lost()
 		items, err, changed := slices.Collect(maps.Values(k.items)), k.err, k.changed
 		k.mu.Unlock()
 		switch {
-		case ready && err == nil, ready && !refusal(err):
+		case ready:
 			slices.SortFunc(items, byName)
 			return items, nil
-		case err != nil:
+		case err != nil && (lost || refusal(err)):
 			return nil, err
 		}
 		select {
