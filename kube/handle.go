@@ -97,6 +97,7 @@ type Write struct {
 	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
 	Former  json.RawMessage `json:"former,omitempty"`  // the whole object, of one that is deleted, be it to be made anew
 	Scales  bool            `json:"scales,omitempty"`  // an autoscaler that follows the traffic from one Deployment to the other
+	Job     types.UID       `json:"job,omitempty"`     // of a Job that the write has started, which is not started again when it is gone
 	Made    bool            `json:"made,omitempty"`    // the write has happened and its object was ready
 	Back    bool            `json:"back,omitempty"`    // it is taken back, or that was given up
 }
