@@ -67,6 +67,7 @@ type routing struct {
 	front   string                       // the Service that the entry leads to
 	objects []*unstructured.Unstructured // of the router's resource
 	whole   []int64                      // weights of the front in the entry's rules, as they were; negative if there was none
+	rules   []string                     // which rule each of these is of
 }
 
 func (in routing) find(name string) *unstructured.Unstructured { return find(in.objects, name) }
@@ -84,7 +85,7 @@ type weight struct {
 // routed is what a router has been asked to do.
 type routed struct {
 	weights  []weight // nil if all goes to the front
-	uneven   bool     // its rules do not agree
+	uneven   bool     // its rules do not agree; weights has every Service then
 	accepted bool     // by every parent, at the generation that is written
 	why      string   // it is not accepted
 	stamp    strategy.Stamp
@@ -160,7 +161,7 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	}
 	in := routing{app: a, front: frontOf(live, r.fronts)}
 	if o.Kind == "HTTPRoute" {
-		h.Whole = in.wholeWeights(live)
+		h.Whole, h.Rules = in.wholeWeights(live)
 	}
 	if !h.splits() {
 		return nil
@@ -184,7 +185,7 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 
 // routing collects what the router works on.
 func (v *view) routing() routing {
-	in := routing{app: v.app, objects: v.routes, whole: v.h.Whole}
+	in := routing{app: v.app, objects: v.routes, whole: v.h.Whole, rules: v.h.Rules}
 	in.front = v.r.fronts[0].Object.Name
 	if entry := in.find(v.app.Router.entry(v.app).Name); entry != nil {
 		if name := frontOf(entry, v.r.fronts); name != "" {
@@ -212,7 +213,7 @@ func (v *view) split(t strategy.Traffic) strategy.Traffic {
 	}
 	t.Written, t.Endpoints = nil, nil
 	if got.uneven {
-		t.Written = []strategy.Share{{Version: strategy.AnyVersion, Weight: 1}, uneven}
+		t.Written = []strategy.Share{uneven}
 	}
 	byVersion := map[string]*strategy.Endpoints{}
 	for _, w := range got.weights {
