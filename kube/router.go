@@ -148,8 +148,12 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if err != nil {
 		return err
 	}
+	is := func(u *unstructured.Unstructured) bool {
+		return objectOf(u).is(o.gvk().Group, o.Kind) && u.GetName() == o.Name
+	}
+	now := live
 	for _, u := range slices.Concat(r.before, r.after) {
-		if objectOf(u).is(o.gvk().Group, o.Kind) && u.GetName() == o.Name {
+		if is(u) {
 			live = u // what the release makes of it counts
 		}
 	}
@@ -158,6 +162,9 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	}
 	if err := router.check(live, r.fronts, h.splits()); err != nil {
 		return err
+	}
+	if h.splits() && slices.ContainsFunc(r.after, is) {
+		r.unsplit = a.unready(o, now, r.fronts)
 	}
 	in := routing{app: a, front: frontOf(live, r.fronts)}
 	if o.Kind == "HTTPRoute" {
@@ -179,6 +186,30 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	}
 	if s, ok := router.(Ingress); ok {
 		return s.checkSecond(ctx, a)
+	}
+	return nil
+}
+
+// unready says why an entry that is applied only after the rollout cannot be split
+// while it runs, as it is now.
+func (a App) unready(o Object, now *unstructured.Unstructured, fronts []front) error {
+	const advice = "release it once with strategy.RedBlack, which does not split, or apply it yourself before"
+	if now == nil {
+		return fmt.Errorf("%s: %w: App.Router splits the traffic by it, but it is not there yet and follows the rollout: %s", o, ErrInvalid, advice)
+	}
+	if err := a.splitter().check(now, fronts, true); err != nil {
+		return fmt.Errorf("as it is now, and this release changes it only after the rollout: %w; %s", err, advice)
+	}
+	return nil
+}
+
+// splittable refuses to split what is not there to be split, unless there is no other
+// version that serves.
+func (a App) splittable(r *rendered, there standing) error {
+	for _, d := range there.workloads {
+		if a.has(d) && desired(d) > 0 && str(d.Object, "spec", "template", "metadata", "labels", LabelVersion) != r.version {
+			return r.unsplit
+		}
 	}
 	return nil
 }
