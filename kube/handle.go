@@ -75,6 +75,7 @@ type Handle struct {
 	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release, or is left undone
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in
 	Whole     []int64          `json:"whole,omitempty"`   // weights of the front in the HTTPRoute's rules before; negative if there was none
+	Rules     []string         `json:"rules,omitempty"`   // which rule each of these is of
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
 	Journal   strategy.Journal `json:"journal"`
 	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were, but for those in Stays
