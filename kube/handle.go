@@ -151,6 +151,18 @@ func (h *Handle) session() string { return h.Namespace + "/" + h.App + "/" + h.K
 
 func (h *Handle) enter(p Phase) { h.Phase, h.Since, h.Failing = p, time.Now(), time.Time{} }
 
+// anew gives a process that takes the release over the time of the phase once more if
+// most of it is gone: it may have passed while nobody worked on it.
+func (h *Handle) anew(timeout time.Duration) {
+	since := h.Since
+	if h.Phase == Rollout || h.Phase == Done {
+		since = h.Failing // all else the strategy sees to
+	}
+	if !since.IsZero() && time.Since(since) >= timeout/2 {
+		h.enter(h.Phase)
+	}
+}
+
 // check refuses a handle that this App cannot go on with.
 func (h *Handle) check(a App) error {
 	switch {
