@@ -42,7 +42,7 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 // join makes a release ready to go on with what was rendered.
 func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
-		r.retarget(a, h.Workload.Name)
+		r.retarget(a, h.scaled())
 	}
 	if !a.Cluster.has(h.session()) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {

@@ -72,8 +72,8 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.checkKind(c, held, objectOf(r.workload)); err != nil {
 		return Handle{}, err
 	}
-	if !h.Native {
-		r.retarget(a, r.versioned().GetName())
+	if err := a.follow(c, &h, r); err != nil {
+		return Handle{}, err
 	}
 	r.led = held.led()
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
