@@ -190,8 +190,8 @@
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
 // [ConflictError], [ImmutableError], [SharedError], [PermissionError], [RolloutError],
-// [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
-// [GroupError], each naming its
+// [RollbackError], [DriftError], [TrafficError], [BusyError], [KeyError] and, of a
+// Group, [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
 // App.Timeout is over. An API server that answers nothing at all, or no list, is

@@ -117,7 +117,7 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 	}
 	w := &Write{Object: o, UID: live.GetUID()}
 	if o.is("", "Secret") || o.is("", "ConfigMap") {
-		w.Backup = a.backupName(h.Key, o)
+		w.Backup = a.backupName(h, o)
 		return w, nil
 	}
 	w.Inverse, err = inverse(live, dry, a.owner())
