@@ -136,7 +136,7 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("app %s: release %s has not ended; let it end, or resume or cancel its execution", e.App, e.Release)
+	return fmt.Sprintf("app %s: release %s has not ended; let it end, or resume or cancel its execution; if nobody has that any more, see Cluster.Recover", e.App, e.Release)
 }
 
 // Unwrap returns ErrBusy.

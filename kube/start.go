@@ -19,14 +19,15 @@ const startTime = 10 * time.Second
 
 // Start renders the manifests, asks the API server by dry run whether it would
 // take every object, records how each is now, and claims the App. Nothing but
-// the claim is written. Every refusal is permanent; ErrBusy is not. For a
+// the claim is written. Every refusal is permanent; ErrBusy is not: it is
+// waited for, however long. For a
 // key that another release of the App has used, the refusal is a [KeyError].
 func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	ctx, cancel := context.WithTimeout(c, startTime)
 	defer cancel()
 	h, err := patiently(ctx, c.Progress, func() (Handle, error) { return a.start(c, in) })
 	if errors.Is(err, ErrBusy) {
-		return Handle{}, stage.RetryAfter(10*time.Second, err)
+		return Handle{}, stage.Waiting(10*time.Second, err)
 	}
 	return h, final(err)
 }
