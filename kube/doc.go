@@ -69,7 +69,9 @@
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
-// before is adopted: the Services are first pinned to the pods it has.
+// before is adopted: the Services are first pinned to the pods it has, if any of them
+// is ready; over a version that serves nobody, new pods get traffic as they come, and
+// a Canary leaves its steps out.
 //
 // An autoscaler among the manifests (HorizontalPodAutoscaler, ScaledObject of KEDA,
 // VerticalPodAutoscaler) names the workload by the App's name. With versions side by
@@ -143,7 +145,9 @@
 //     manifest sets it.
 //  7. Fields of other field managers are never taken unless App.TakeFields says
 //     so; a [ConflictError] names manager and field. Replicas that the manifest
-//     leaves out, or that an autoscaler owns, are left alone.
+//     leaves out, that an autoscaler owns, or that somebody sets after a rolling update
+//     has begun, are left alone. On the way back how the controller replaces pods, and
+//     whether it is paused, is taken from whoever has set it.
 //  8. No value of a Secret enters a record, an error or a difference. The former
 //     state of Secrets and ConfigMaps that are changed in place or pruned is kept
 //     in Secrets beside them as long as the release can be taken back: until it is,

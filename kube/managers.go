@@ -28,12 +28,17 @@ func (a App) applyAs(ctx context.Context, u *unstructured.Unstructured, mode app
 		return out, err
 	}
 	for _, c := range conflict.Conflicts {
-		if !slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, c.Manager) {
+		if !a.isOwn(c.Manager) {
 			return out, err
 		}
 	}
 	mode.force = true
 	return a.Cluster.apply(ctx, u, mode)
+}
+
+// isOwn reports whether a field manager is one of the App's.
+func (a App) isOwn(manager string) bool {
+	return slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, manager)
 }
 
 // applySelector applies a Service's selector and nothing else.

@@ -14,7 +14,44 @@ const nowhere = "none"
 
 // traffic reads all fronts as one: a version counts as reached only as far as
 // every Service and every address family reaches it.
-func (v *view) traffic() strategy.Traffic { return v.split(v.led(v.r.fronts)) }
+func (v *view) traffic() strategy.Traffic {
+	fronts := v.counted()
+	if len(fronts) == 0 && len(v.r.fronts) > 0 {
+		t := strategy.Traffic{Absent: true} // the workload had no front before
+		if svc := find(v.services, v.r.fronts[0].Object.Name); svc != nil {
+			t.Stamp = stampOf(svc)
+		}
+		return t
+	}
+	return v.split(v.led(fronts))
+}
+
+// counted are the fronts that make up the traffic. On the way back to a version
+// those do not count that the release has made and will delete: nothing says that
+// its pods can be reached by them.
+func (v *view) counted() []front {
+	if !v.h.backToVersion() {
+		return v.r.fronts
+	}
+	entry := ""
+	if v.app.splitter() != nil && len(v.r.fronts) > 0 {
+		entry = v.routing().front
+	}
+	return slices.DeleteFunc(slices.Clone(v.r.fronts), func(f front) bool {
+		return v.h.madeFront(f.Object) && f.Object.Name != entry && !v.h.leads(f.Object)
+	})
+}
+
+// backToVersion reports whether the release is on its way back to a version that ran.
+func (h *Handle) backToVersion() bool {
+	b := h.Journal.Baseline
+	return h.restoring() && b != nil && b.Version != ""
+}
+
+// madeFront reports whether a front was not there before the release.
+func (h *Handle) madeFront(o Object) bool {
+	return slices.ContainsFunc(h.Fronts, func(f Front) bool { return f.Object == o && !f.Existed })
+}
 
 // previewed reads the preview front; nil if there is none.
 func (v *view) previewed() *strategy.Traffic {

@@ -187,9 +187,18 @@ func (k *cache) follow(ctx context.Context, rv string, list bool) (string, error
 	return rv, nil
 }
 
-// slim drops what nobody reads and what takes most of the memory.
+// slim drops what nobody reads and what takes most of the memory. Of who wrote what
+// it leaves who has set the number of pods.
 func slim(u *unstructured.Unstructured) *unstructured.Unstructured {
-	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
+	var kept []any
+	for _, f := range items(u.Object, "metadata", "managedFields") {
+		if _, has, _ := unstructured.NestedFieldNoCopy(f, "fieldsV1", "f:spec", "f:replicas"); has && slices.Contains(workloadKinds, u.GetKind()) {
+			kept = append(kept, map[string]any{"manager": f["manager"], "fieldsV1": map[string]any{"f:spec": map[string]any{"f:replicas": map[string]any{}}}})
+		}
+	}
+	if unstructured.RemoveNestedField(u.Object, "metadata", "managedFields"); kept != nil {
+		_ = unstructured.SetNestedSlice(u.Object, kept, "metadata", "managedFields")
+	}
 	return u
 }
 

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,7 +131,7 @@ func (v *view) native() *strategy.Native {
 		return n
 	}
 	n.Version, n.Desired, n.Synced, n.Stamp = v.running, desired(u), observed(u), stampOf(u)
-	n.Autoscaled = kind == "DaemonSet" || v.h.autoscaled(u.GetName())
+	n.Autoscaled = kind == "DaemonSet" || v.h.autoscaled(u.GetName()) || v.rescaled(u)
 	n.Update.MinReady = time.Duration(integer(u.Object, "spec", "minReadySeconds")) * time.Second
 	switch rolling := []string{"spec", "updateStrategy", "rollingUpdate"}; kind {
 	case "StatefulSet":
@@ -150,6 +151,24 @@ func (v *view) native() *strategy.Native {
 	}
 	n.Paused = n.Update.Paused
 	return n
+}
+
+// rescaled reports whether somebody else has set the number of pods of the workload
+// since the release first wrote it.
+func (t *target) rescaled(u *unstructured.Unstructured) bool {
+	if t.app.TakeFields || len(t.h.Journal.Writes) == 0 {
+		return false
+	}
+	others := false
+	for _, f := range items(u.Object, "metadata", "managedFields") {
+		if _, has, _ := unstructured.NestedFieldNoCopy(f, "fieldsV1", "f:spec", "f:replicas"); has {
+			if t.app.isOwn(str(f, "manager")) {
+				return false
+			}
+			others = true
+		}
+	}
+	return others
 }
 
 // tune sets the parameters of the controller; what is zero is left alone. pods
@@ -203,6 +222,33 @@ func setAmounts(set func(v any, path ...string), p strategy.Update, path ...stri
 var tunedFields = [][]string{
 	{"spec", "replicas"}, {"spec", "paused"}, {"spec", "strategy"}, {"spec", "updateStrategy"},
 	{"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"},
+}
+
+// writeNative applies a configuration of the controller. On the way back its
+// parameters are taken from whoever has set them meanwhile, as "kubectl rollout pause"
+// does: else the baseline would never be back.
+func (t *target) writeNative(ctx context.Context, u *unstructured.Unstructured) error {
+	err := t.write(ctx, u)
+	var conflict *ConflictError
+	if !errors.As(err, &conflict) || !t.h.restoring() || !conflict.tuned() {
+		return err
+	}
+	out, err := t.app.applyAs(ctx, u, applyMode{owner: t.app.owner(), force: true})
+	if err == nil {
+		t.s.saw(out)
+	}
+	return err
+}
+
+// tuned reports whether all that is in conflict are parameters of the workload's
+// controller.
+func (e *ConflictError) tuned() bool {
+	return !slices.ContainsFunc(e.Conflicts, func(c Conflict) bool {
+		return !slices.ContainsFunc(tunedFields, func(path []string) bool {
+			field := "." + strings.Join(path, ".")
+			return c.Field == field || strings.HasPrefix(c.Field, field+".")
+		})
+	})
 }
 
 // revisionHash is the part of a ControllerRevision's name that its pods carry in

@@ -88,7 +88,7 @@ func (d Driver) advance(ctx, long context.Context, j Journal, now time.Time) (Jo
 	j.late(now)
 	learned := j.observe(seen)
 	if learned {
-		j.Progress, j.Best = now, 0 // the deadline for its effect begins with the write
+		j.further(now) // the deadline for its effect begins with the write
 	}
 	dec := s.Next(seen, j, now)
 	if dec.Action != nil && dec.Journal.Outcome == "" {
@@ -138,7 +138,7 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 	w.Count++
 	j.Writes[a.slot()] = w
 	j.Intent, j.Until = nil, now // it goes on at once; if it does not, nobody was looking, see late
-	j.Progress, j.Best = now, 0
+	j.further(now)
 	return j, st, nil
 }
 
@@ -163,7 +163,8 @@ func (j *Journal) late(now time.Time) {
 	const slack = 10 * time.Second
 	if d := now.Sub(j.Until); !j.Until.IsZero() && d > slack {
 		j.Idle += d
-		j.Progress, j.Best, j.Until = now, 0, time.Time{}
+		j.further(now)
+		j.Until = time.Time{}
 	}
 }
 
@@ -188,13 +189,20 @@ func (j *Journal) intend(a Action, seen Observation, now time.Time) {
 // of a write that is known to have happened can an older observation be told.
 func (j *Journal) observe(seen Observation) (learned bool) {
 	for slot, w := range j.Writes {
-		if !w.Done && seen.Satisfies(w.Action) {
+		if !w.Done && seen.Satisfies(w.Action) && seen.shows(w.Action) {
 			w.Done, w.Known = true, w.Action.Stamp.Step
 			j.Writes[slot] = w
 			learned = true
 		}
 	}
 	return learned
+}
+
+// shows reports whether what the action writes carries its stamp, or one of a later
+// write of the rollout. Without it somebody else has brought that state about.
+func (o Observation) shows(a Action) bool {
+	stamp := o.stamp(a)
+	return !o.Stamped || a.Op == OpEvict || stamp.Key == a.Stamp.Key && stamp.Step >= a.Stamp.Step
 }
 
 func (o Observation) valid() error {
