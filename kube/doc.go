@@ -217,7 +217,7 @@
 // IngressSwitch up keeps the old version's pods, since its Service names them, until
 // that is deleted by hand. During a rollback of
 // Rolling, the pods are replaced by the workload's controller, which takes as
-// long as going forward did.
+// long as going forward did; what the workload said of its pace before is restored last.
 //
 // # Testing
 //
