@@ -196,8 +196,8 @@
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
 // [ConflictError], [ImmutableError], [SharedError], [PermissionError], [RolloutError],
-// [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
-// [GroupError], each naming its
+// [RollbackError], [DriftError], [TrafficError], [BusyError], [KeyError] and, of a
+// Group, [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
 // App.Timeout is over. An API server that answers nothing at all, or no list, is
@@ -221,7 +221,7 @@
 // IngressSwitch up keeps the old version's pods, since its Service names them, until
 // that is deleted by hand. During a rollback of
 // Rolling, the pods are replaced by the workload's controller, which takes as
-// long as going forward did.
+// long as going forward did; what the workload said of its pace before is restored last.
 //
 // # Testing
 //

@@ -60,7 +60,8 @@ type Handle struct {
 	Workload    Object   `json:"workload"`              // the Deployment that is written
 	Existed     bool     `json:"existed,omitempty"`     // it was there before the release
 	Autoscalers []string `json:"autoscalers,omitempty"` // Deployments that a HorizontalPodAutoscaler scales
-	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload
+	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload, or Scaled
+	Scaled      string   `json:"scaled,omitempty"`      // the Deployment that they are to scale, if it is not Workload
 	Fronts      []Front  `json:"fronts,omitempty"`
 	Before      []Write  `json:"before,omitempty"`
 	After       []Write  `json:"after,omitempty"`

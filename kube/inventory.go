@@ -89,7 +89,7 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 		}
 		w := Write{Object: o, UID: live.GetUID()}
 		if o.is("", "Secret") || o.is("", "ConfigMap") {
-			w.Backup = a.backupName(h.Key, o)
+			w.Backup = a.backupName(h, o)
 		} else if w.Former, err = json.Marshal(portable(live).Object); err != nil {
 			return fmt.Errorf("%s: record: %w", o, err)
 		}

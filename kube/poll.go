@@ -42,7 +42,7 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 // join makes a release ready to go on with what was rendered.
 func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
-		r.retarget(a, h.Workload.Name)
+		r.retarget(a, h.scaled())
 	}
 	if c.Fence() > h.Fence {
 		h.anew(a.timeout())

@@ -103,9 +103,12 @@ func (rel *release) finishRestore(ctx context.Context) error {
 	if live == nil {
 		return &DriftError{Object: h.Workload, Fields: []string{"the object is gone"}}
 	}
+	if live, err = rel.target.repace(ctx, live, want); err != nil {
+		return err
+	}
 	live = live.DeepCopy()
 	for _, field := range tunedFields {
-		// The strategy has verified the capacity; its parameters are restored by value, not by ownership.
+		// The strategy has verified the capacity, and the pace is restored by value, not by ownership.
 		unstructured.RemoveNestedField(live.Object, field...)
 		unstructured.RemoveNestedField(want.Object, field...)
 	}

@@ -20,6 +20,8 @@ type target struct {
 	r     *rendered
 	h     *Handle
 	fence uint64
+	// begins says that nothing of the release can have been written yet.
+	begins bool
 }
 
 // Can says what the target is capable of: versions side by side take a

@@ -26,6 +26,17 @@ func RetryAfter(d time.Duration, err error) error {
 	return &classified{error: err, after: d}
 }
 
+// Waiting says that an Effect waits for somebody else, and will look again in d: Start
+// could not begin since its target is taken, say. Nothing was begun and nothing is wrong,
+// so that it may last as long as it takes: it does not count for the Tolerance option,
+// only for Timeout and Deadline.
+func Waiting(d time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &classified{error: err, after: d, waiting: true}
+}
+
 // Detailed adds evidence of several lines, such as the tail of a console log or
 // a pod's events, to err. It is recorded and shown beside the message; at most
 // pipeline.MaxDetail bytes of its end are kept.
@@ -50,6 +61,7 @@ type classified struct {
 	error
 	permanent bool
 	after     time.Duration
+	waiting   bool
 	detail    string
 }
 
@@ -68,6 +80,11 @@ func (c *classified) As(target any) bool {
 			*t = afterMark(c.after)
 			return true
 		}
+	case *interface{ Waiting() bool }:
+		if c.waiting {
+			*t = waitingMark{}
+			return true
+		}
 	case *interface{ Detail() string }:
 		if c.detail != "" {
 			*t = detailMark(c.detail)
@@ -80,9 +97,11 @@ func (c *classified) As(target any) bool {
 type (
 	permanentMark struct{}
 	afterMark     time.Duration
+	waitingMark   struct{}
 	detailMark    string
 )
 
 func (permanentMark) Permanent() bool         { return true }
 func (d afterMark) RetryAfter() time.Duration { return time.Duration(d) }
+func (waitingMark) Waiting() bool             { return true }
 func (d detailMark) Detail() string           { return string(d) }
