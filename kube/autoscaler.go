@@ -46,23 +46,28 @@ func (r *rendered) retarget(a App, to string) {
 	}
 }
 
-// carrier finds the Deployment that has the version's pods in the end, and so the
-// autoscalers: that of the manifest's own name if it runs the version already. It
-// asks nothing if there are no autoscalers.
-func (a App) carrier(ctx context.Context, r *rendered) (string, error) {
-	name := r.versioned().GetName()
-	if !slices.ContainsFunc(r.after, func(u *unstructured.Unstructured) bool { return a.scales(u, r.workload.GetKind(), a.Name) }) {
-		return name, nil
+// follow points the autoscalers of a workload at the Deployment that will run the
+// version: its own one, or that of the manifest's own name if it runs it already.
+func (a App) follow(ctx context.Context, h *Handle, r *rendered) error {
+	if h.Native {
+		return nil
 	}
-	own, err := a.Cluster.get(ctx, objectOf(r.workload))
-	if err != nil || own == nil || desired(own) == 0 || str(own.Object, "spec", "template", "metadata", "labels", LabelVersion) != r.version {
-		return name, err
+	if slices.ContainsFunc(r.after, func(u *unstructured.Unstructured) bool { return a.scales(u, r.workload.GetKind(), a.Name) }) {
+		live, err := a.Cluster.get(ctx, workloadRef("Deployment", a.Namespace, a.Name))
+		if err != nil {
+			return err
+		}
+		if live != nil && str(live.Object, "spec", "template", "metadata", "labels", LabelVersion) == r.version && desired(live) > 0 {
+			h.Scaled = a.Name
+			return nil
+		}
 	}
-	if made, err := a.Cluster.get(ctx, objectOf(r.versioned())); err != nil || made != nil {
-		return name, err
-	}
-	return a.Name, nil
+	r.retarget(a, r.versioned().GetName())
+	return nil
 }
+
+// scaled is the Deployment to which the autoscalers of the manifests lead.
+func (h *Handle) scaled() string { return orText(h.Scaled, h.Workload.Name) }
 
 // fewest is the minimum of an autoscaler for a workload whose manifest does not tell
 // how many pods it has: the first release need not wait for the autoscaler.
@@ -158,7 +163,7 @@ func isHash(text string) bool {
 // autoscaled reports whether an autoscaler owns the number of pods of a Deployment.
 func (h *Handle) autoscaled(deployment string) bool {
 	if h.Rescaled {
-		return deployment == h.Scaled
+		return deployment == h.scaled()
 	}
 	return slices.Contains(h.Autoscalers, deployment)
 }

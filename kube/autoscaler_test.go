@@ -80,22 +80,6 @@ func TestAdoptedAutoscalerFollows(t *testing.T) {
 	})
 }
 
-// A version that the Deployment of the manifest's own name runs stays there, and so
-// does its autoscaler.
-func TestAutoscalerOfAVersionThatRollingMade(t *testing.T) {
-	bubble(t, scaledYAML, func(w *world) {
-		_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
-		require.NoError(t, err)
-		_, err = w.release("run-2/prod/1", "v1", strategy.RedBlack{})
-		require.NoError(t, err)
-		require.Equal(t, "shop", w.scaled())
-		_, err = w.release("run-3/prod/1", "v2", strategy.RedBlack{})
-		require.NoError(t, err)
-		require.Equal(t, "v2", w.scaled())
-		require.Equal(t, map[string]int{"v2": 2}, w.running())
-	})
-}
-
 // The first release has the autoscaler's minimum of pods, and does not leave it to that
 // to find out.
 func TestFirstReleaseHasTheAutoscalersMinimum(t *testing.T) {

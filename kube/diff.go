@@ -110,11 +110,8 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 	if needy, ok := s.(strategy.Needy); ok {
 		d.h.Native = needy.Needs().Native
 	}
-	if !d.h.Native {
-		if d.h.Scaled, err = a.carrier(ctx, r); err != nil {
-			return Diff{}, err
-		}
-		r.retarget(a, d.h.Scaled)
+	if err := a.follow(ctx, &d.h, r); err != nil {
+		return Diff{}, err
 	}
 	r.led = held.led()
 	out := Diff{Version: r.version}
@@ -263,7 +260,7 @@ func (d *differ) standing(ctx context.Context) []error {
 			return []error{err}
 		}
 	}
-	return slices.Concat(d.app.unshared(d.r, now), d.app.lost(&d.h, d.r, now), d.h.portsHold(d.r, now))
+	return append(slices.Concat(d.app.unshared(d.r, now), d.app.lost(&d.h, d.r, now), d.h.portsHold(d.r, now)), d.app.splittable(d.r, now))
 }
 
 // tuned are the fields of a workload that a strategy sets and that are left

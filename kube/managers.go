@@ -42,7 +42,8 @@ func (a App) isOwn(manager string) bool {
 }
 
 // applySelector applies a Service's selector and nothing else, to the Service in the
-// state in which it was seen: a write that arrives late is refused.
+// state in which it was seen: a write that arrives late is refused. A nil selector is
+// given up.
 func (a App) applySelector(ctx context.Context, o Object, seen *unstructured.Unstructured, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
 	sel := make(map[string]any, len(selector))
 	for k, v := range selector {
@@ -53,6 +54,9 @@ func (a App) applySelector(ctx context.Context, o Object, seen *unstructured.Uns
 		"metadata": map[string]any{"name": o.Name, "namespace": o.Namespace, "annotations": notes},
 		"spec":     map[string]any{"selector": sel},
 	}}
+	if selector == nil {
+		delete(u.Object, "spec")
+	}
 	if seen != nil {
 		u.SetResourceVersion(seen.GetResourceVersion())
 	}

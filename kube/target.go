@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,6 +20,8 @@ type target struct {
 	r     *rendered
 	h     *Handle
 	fence uint64
+	// begins says that nothing of the release can have been written yet.
+	begins bool
 }
 
 // Can says what the target is capable of: versions side by side take a
@@ -162,7 +165,7 @@ func (v *view) version(ctx context.Context, id string) (strategy.Version, error)
 		out.Desired += desired(d)
 		out.Synced = out.Synced && observed(d)
 		out.Autoscaled = out.Autoscaled || v.h.autoscaled(d.GetName()) || v.s.kind == "DaemonSet"
-		out.Stamp = later(out.Stamp, stampOf(d))
+		out.Stamp = v.later(out.Stamp, stampOf(d))
 		minReady = time.Duration(integer(d.Object, "spec", "minReadySeconds")) * time.Second
 		if text := d.GetAnnotations()[AnnotationDigests]; text != "" {
 			out.Digests = []string{text}
@@ -208,12 +211,12 @@ func (v *view) count(out *strategy.Version, p *unstructured.Unstructured, minRea
 }
 
 // referenced lists the Services that name the version and are no front, and the
-// Ingresses that lead to its own.
+// Ingresses that lead to its own, but for those that the release prunes.
 func (v *view) referenced(id string) []string {
 	var out []string
 	for _, s := range v.services {
 		sel := stringMap(s.Object, "spec", "selector")
-		if v.isFront(s) || v.isTrack(s) || sel[LabelVersion] != id && sel[labelHash] != id {
+		if v.isFront(s) || v.isTrack(s) || v.goes(s) || sel[LabelVersion] != id && sel[labelHash] != id {
 			continue
 		}
 		out = append(out, objectOf(s).String())
@@ -222,11 +225,16 @@ func (v *view) referenced(id string) []string {
 		return out
 	}
 	for _, u := range v.routes {
-		if u.GetName() != v.h.Switch.Entry.Name && len(ledTo(u, v.h.Switch.track(id))) > 0 {
+		if u.GetName() != v.h.Switch.Entry.Name && !v.goes(u) && len(ledTo(u, v.h.Switch.track(id))) > 0 {
 			out = append(out, objectOf(u).String())
 		}
 	}
 	return out
+}
+
+// goes reports whether the release deletes an object in the end.
+func (v *view) goes(u *unstructured.Unstructured) bool {
+	return !v.h.restoring() && slices.ContainsFunc(v.h.Pruned, func(w Write) bool { return w.Object.same(objectOf(u)) })
 }
 
 func (v *view) isFront(s *unstructured.Unstructured) bool {
@@ -260,8 +268,10 @@ func stampOf(u *unstructured.Unstructured) strategy.Stamp {
 	return strategy.Stamp{Key: notes[AnnotationRelease], Step: int64(version(notes[AnnotationStep]))}
 }
 
-func later(a, b strategy.Stamp) strategy.Stamp {
-	if a.Key == b.Key && a.Step > b.Step {
+// later is the stamp of a version with two workloads: that of this release, or else of
+// the second one, and of two of one release the last.
+func (v *view) later(a, b strategy.Stamp) strategy.Stamp {
+	if a.Key == b.Key && a.Step > b.Step || a.Key != b.Key && a.Key == v.h.Key {
 		return a
 	}
 	return b
