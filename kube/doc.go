@@ -112,7 +112,8 @@
 //	app := kube.App{…, Router: kube.IngressSwitch{Name: "web"}}
 //
 // People tell a release to promote, hold, resume, roll back or abort while it runs
-// (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
+// (pipeline.Run.Tell); see the signals of package strategy. One that
+// is held applies no object beside the workload either. Before a rolling update
 // of pods that have no preStop hook Handle.Warning says what it may lose.
 //
 // # Guarantees

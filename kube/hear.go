@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -52,9 +53,30 @@ func (rel *release) hear(told []pipeline.Told) bool {
 		if err != nil {
 			continue // Hears has refused it before
 		}
+		if s.Kind == strategy.Resume && h.Phase != Rollout {
+			h.enter(h.Phase) // its objects have their time again
+		}
 		if h.Journal = j; back {
 			h.enter(Restoring)
 		}
 	}
 	return heard
+}
+
+// told reports whether there is something to hear.
+func (rel *release) told() bool {
+	select {
+	case <-rel.driver.Wake: // never for nil
+		return true
+	default:
+		return false
+	}
+}
+
+// rests waits until there is something to hear, or ctx ends.
+func (rel *release) rests(ctx context.Context) {
+	select {
+	case <-rel.driver.Wake:
+	case <-ctx.Done():
+	}
 }

@@ -134,7 +134,11 @@ func next(format string, args ...any) stage.Status[stage.Release] {
 
 // objects applies the objects before or after the workload.
 func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructured, writes []Write, then Phase) (stage.Status[stage.Release], error) {
-	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes)
+	if hold := rel.h.Journal.Signals.Hold; hold != nil {
+		rel.rests(ctx)
+		return next("%s", hold), nil
+	}
+	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes, rel.told)
 	switch {
 	case err != nil || !ok:
 	case then == Rollout:
