@@ -263,7 +263,7 @@ func (d *differ) standing(ctx context.Context) []error {
 			return []error{err}
 		}
 	}
-	return append(d.app.unshared(d.r, now), d.h.portsHold(d.r, now)...)
+	return append(append(d.app.unshared(d.r, now), d.h.portsHold(d.r, now)...), d.app.splittable(d.r, now))
 }
 
 // tuned are the fields of a workload that a strategy sets and that are left

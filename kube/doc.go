@@ -40,6 +40,8 @@
 // Objects are applied in the order of what they need, each when the one before
 // is ready: a Namespace when it has its default ServiceAccount, a definition
 // when it is established, a webhook only once its Service has a ready address.
+// A Job that was started and is gone, as with a short ttlSecondsAfterFinished, is not
+// started again: its events tell how it ended.
 // A change of the workload beside its pod template is no other version: where the
 // version stays, it is applied before the strategy begins and replaces no pod.
 // What cannot be changed in place is an [ImmutableError], unless App.Recreate

@@ -99,10 +99,11 @@ func (rel *release) prune(ctx context.Context) error {
 }
 
 // restoreSelectors gives Services the selector that they had, where the
-// strategy's way back has left another one that selects the same pods.
+// strategy's way back has left another one that selects the same pods; one that had
+// none, and so led to addresses of others, leads nowhere until then.
 func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 	for _, f := range h.Fronts {
-		if !f.Existed || len(f.Selector) == 0 {
+		if !f.Existed {
 			continue
 		}
 		live, err := a.Cluster.get(ctx, f.Object)
@@ -112,6 +113,11 @@ func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 		if live == nil {
 			return &DriftError{Object: f.Object, Fields: []string{"the object is gone"}}
 		}
+		if len(f.Selector) == 0 && len(stringMap(live.Object, "spec", "selector")) > 0 {
+			if live, err = a.applySelector(ctx, f.Object, nil, written(live)); err != nil {
+				return err
+			}
+		}
 		if now := stringMap(live.Object, "spec", "selector"); !maps.Equal(now, f.Selector) {
 			return &DriftError{Object: f.Object, Fields: []string{".spec.selector"}}
 		}
@@ -119,12 +125,20 @@ func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 	return nil
 }
 
+// written are the annotations that tell who wrote an object last.
+func written(u *unstructured.Unstructured) map[string]any {
+	out := map[string]any{}
+	for k, v := range u.GetAnnotations() {
+		if slices.Contains([]string{AnnotationRelease, AnnotationStep, AnnotationFence}, k) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
 // Abort turns the release back and returns when its baseline is restored, or
 // when that is given up for good. A release that has ended is left alone.
 func (a App) Abort(c *stage.Ctx, h Handle) error {
-	if h.Phase == Done {
-		return nil
-	}
 	if err := a.Validate(); err != nil {
 		return stage.Permanent(err)
 	}
@@ -135,8 +149,24 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if held.Release != h.Key || held.Ended {
 		return nil // it has ended, and perhaps others have come since
 	}
+	if h.Phase == Done && h.Journal.Outcome != strategy.Succeeded {
+		return a.closed(c, &h)
+	}
 	h.Before, h.Beside, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.Beside), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
 	return a.turnBack(c, &h, false, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
+}
+
+// closed ends the claim of a release that is back, or has been given up, and had no
+// time to say so.
+func (a App) closed(c *stage.Ctx, h *Handle) error {
+	h.Fence = max(h.Fence, c.Fence())
+	if err := a.endClaim(c, h, nil); err != nil && !errors.Is(err, ErrStale) {
+		return final(err)
+	}
+	if !h.Journal.Restored || h.Unrestored != "" {
+		return stage.Permanent(h.failure())
+	}
+	return nil
 }
 
 // Undo restores what was there before a release that has succeeded, as long as

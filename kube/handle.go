@@ -17,9 +17,14 @@ import (
 const HandleFormat = 1
 
 // MaxRecord limits a Handle, and thereby a release record, in bytes of JSON. A
-// release whose inverses need more is refused before anything is written.
-// ConfigMaps and Secrets do not count: they are kept in the cluster.
+// release whose inverses need more is refused before anything is written; 64 KiB
+// of it are for what a release notes while it runs. ConfigMaps and Secrets do not
+// count: they are kept in the cluster.
 const MaxRecord = 512 << 10
+
+// growth is by how much a Handle may grow: nothing is refused because of its size
+// once the release has begun, since it could not be ended.
+const growth = 64 << 10
 
 // Phase says which part of a release is under way.
 type Phase string
@@ -70,6 +75,7 @@ type Handle struct {
 	Warning   string           `json:"warning,omitempty"` // what is known to be unwise about the release, or is left undone
 	Heard     int              `json:"heard,omitempty"`   // the newest thing that the release was told and has taken in
 	Whole     []int64          `json:"whole,omitempty"`   // weights of the front in the HTTPRoute's rules before; negative if there was none
+	Rules     []string         `json:"rules,omitempty"`   // which rule each of these is of
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
 	Journal   strategy.Journal `json:"journal"`
 	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were, but for those in Stays
@@ -97,6 +103,7 @@ type Write struct {
 	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
 	Former  json.RawMessage `json:"former,omitempty"`  // the whole object, of one that is deleted, be it to be made anew
 	Scales  bool            `json:"scales,omitempty"`  // an autoscaler that follows the traffic from one Deployment to the other
+	Job     types.UID       `json:"job,omitempty"`     // of a Job that the write has started, which is not started again when it is gone
 	Made    bool            `json:"made,omitempty"`    // the write has happened and its object was ready
 	Back    bool            `json:"back,omitempty"`    // it is taken back, or that was given up
 }

@@ -25,6 +25,7 @@ type rendered struct {
 	switched string                       // the one of these in whose stead an Ingress leads to that of a version
 	led      []string                     // the Services to which the last release may have led that Ingress
 	preview  *front                       // the one that leads to the version that is not live yet
+	unsplit  error                        // why App.Router cannot split before the rollout is over
 	version  string
 	replicas int    // the autoscaler's minimum if the manifest leaves it open; 0 if there is none
 	digest   string // of everything above

@@ -67,6 +67,7 @@ type routing struct {
 	front   string                       // the Service that the entry leads to
 	objects []*unstructured.Unstructured // of the router's resource
 	whole   []int64                      // weights of the front in the entry's rules, as they were; negative if there was none
+	rules   []string                     // which rule each of these is of
 }
 
 func (in routing) find(name string) *unstructured.Unstructured { return find(in.objects, name) }
@@ -84,7 +85,7 @@ type weight struct {
 // routed is what a router has been asked to do.
 type routed struct {
 	weights  []weight // nil if all goes to the front
-	uneven   bool     // its rules do not agree
+	uneven   bool     // its rules do not agree; weights has every Service then
 	accepted bool     // by every parent, at the generation that is written
 	why      string   // it is not accepted
 	stamp    strategy.Stamp
@@ -147,8 +148,12 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if err != nil {
 		return err
 	}
+	is := func(u *unstructured.Unstructured) bool {
+		return objectOf(u).is(o.gvk().Group, o.Kind) && u.GetName() == o.Name
+	}
+	now := live
 	for _, u := range slices.Concat(r.before, r.after) {
-		if objectOf(u).is(o.gvk().Group, o.Kind) && u.GetName() == o.Name {
+		if is(u) {
 			live = u // what the release makes of it counts
 		}
 	}
@@ -158,9 +163,12 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if err := router.check(live, r.fronts, h.splits()); err != nil {
 		return err
 	}
+	if h.splits() && slices.ContainsFunc(r.after, is) {
+		r.unsplit = a.unready(o, now, r.fronts)
+	}
 	in := routing{app: a, front: frontOf(live, r.fronts)}
 	if o.Kind == "HTTPRoute" {
-		h.Whole = in.wholeWeights(live)
+		h.Whole, h.Rules = in.wholeWeights(live)
 	}
 	if !h.splits() {
 		return nil
@@ -182,9 +190,33 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	return nil
 }
 
+// unready says why an entry that is applied only after the rollout cannot be split
+// while it runs, as it is now.
+func (a App) unready(o Object, now *unstructured.Unstructured, fronts []front) error {
+	const advice = "release it once with strategy.RedBlack, which does not split, or apply it yourself before"
+	if now == nil {
+		return fmt.Errorf("%s: %w: App.Router splits the traffic by it, but it is not there yet and follows the rollout: %s", o, ErrInvalid, advice)
+	}
+	if err := a.splitter().check(now, fronts, true); err != nil {
+		return fmt.Errorf("as it is now, and this release changes it only after the rollout: %w; %s", err, advice)
+	}
+	return nil
+}
+
+// splittable refuses to split what is not there to be split, unless there is no other
+// version that serves.
+func (a App) splittable(r *rendered, there standing) error {
+	for _, d := range there.workloads {
+		if a.has(d) && desired(d) > 0 && str(d.Object, "spec", "template", "metadata", "labels", LabelVersion) != r.version {
+			return r.unsplit
+		}
+	}
+	return nil
+}
+
 // routing collects what the router works on.
 func (v *view) routing() routing {
-	in := routing{app: v.app, objects: v.routes, whole: v.h.Whole}
+	in := routing{app: v.app, objects: v.routes, whole: v.h.Whole, rules: v.h.Rules}
 	in.front = v.r.fronts[0].Object.Name
 	if entry := in.find(v.app.Router.entry(v.app).Name); entry != nil {
 		if name := frontOf(entry, v.r.fronts); name != "" {
@@ -212,7 +244,7 @@ func (v *view) split(t strategy.Traffic) strategy.Traffic {
 	}
 	t.Written, t.Endpoints = nil, nil
 	if got.uneven {
-		t.Written = []strategy.Share{{Version: strategy.AnyVersion, Weight: 1}, uneven}
+		t.Written = []strategy.Share{uneven}
 	}
 	byVersion := map[string]*strategy.Endpoints{}
 	for _, w := range got.weights {

@@ -25,7 +25,8 @@ import (
 //
 // In a rule with backends of others, the Service's own weight is what is split: it
 // must be large enough, such as 100. A rule may name the Service several times, as
-// with several ports, and each is split; a backend of weight 0 is left alone.
+// with several ports, and each is split; a backend of weight 0 is left alone. A rule
+// that is added while the traffic is split is divided with the next step.
 type HTTPRoute struct {
 	Name string // in the App's namespace
 }
@@ -49,7 +50,7 @@ func (r HTTPRoute) check(entry *unstructured.Unstructured, fronts []front, split
 	if front == "" {
 		return fmt.Errorf("%s: %w: no rule leads to a Service of the App", objectOf(entry), ErrInvalid)
 	}
-	whole := routing{front: front, app: App{Namespace: entry.GetNamespace()}}.wholeWeights(entry)
+	whole, _ := routing{front: front, app: App{Namespace: entry.GetNamespace()}}.wholeWeights(entry)
 	if splits && !slices.ContainsFunc(whole, func(w int64) bool { return w != 0 }) {
 		return fmt.Errorf("%s: %w: every rule that leads to a Service of the App gives it the weight 0, so there is nothing to split", objectOf(entry), ErrInvalid)
 	}
@@ -119,17 +120,6 @@ func (in routing) sameBackend(portion []map[string]any, b map[string]any) bool {
 		!slices.ContainsFunc(portion, func(x map[string]any) bool { return str(x, "name") == str(b, "name") })
 }
 
-// wholeWeights are the front's weights in the rules that lead to it.
-func (in routing) wholeWeights(route *unstructured.Unstructured) []int64 {
-	var out []int64
-	for _, rule := range items(route.Object, "spec", "rules") {
-		for _, portion := range in.portions(rule) {
-			out = append(out, integerOr(-1, portion[0], "weight"))
-		}
-	}
-	return out
-}
-
 func (r HTTPRoute) read(in routing) routed {
 	route := in.find(r.Name)
 	if route == nil {
@@ -148,10 +138,15 @@ func (r HTTPRoute) read(in routing) routed {
 				first, seen = mine, true
 			case !reflect.DeepEqual(first, mine):
 				out.uneven = true
+				for _, w := range mine {
+					if !slices.ContainsFunc(first, func(have weight) bool { return have.service == w.service }) {
+						first = append(first, w)
+					}
+				}
 			}
 		}
 	}
-	if len(first) == 1 && first[0].service == in.front {
+	if len(first) == 1 && first[0].service == in.front && !out.uneven {
 		first = nil
 	}
 	out.weights = first
@@ -242,22 +237,15 @@ func (r HTTPRoute) write(ctx context.Context, t *target, in routing, weights []w
 		return stage.Permanent(fmt.Errorf("HTTPRoute %s/%s: %w: it is gone", t.app.Namespace, r.Name, ErrDrift))
 	}
 	rules, _, _ := unstructured.NestedSlice(route.Object, "spec", "rules") // a copy
-	n := 0
+	wholes := in.wholes(route)
 	for _, x := range rules {
 		rule, _ := x.(map[string]any)
 		portions := in.portions(rule)
 		if len(portions) == 0 {
 			continue
 		}
-		wholes := make([]int64, len(portions))
-		for i := range wholes {
-			wholes[i] = -1
-			if n < len(in.whole) {
-				wholes[i] = in.whole[n]
-			}
-			n++
-		}
-		refs, err := in.backends(rule, weights, wholes)
+		refs, err := in.backends(rule, weights, wholes[:len(portions)])
+		wholes = wholes[len(portions):]
 		if err != nil {
 			return stage.Permanent(fmt.Errorf("%s: %w", objectOf(route), err))
 		}

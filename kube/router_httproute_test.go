@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/strategy"
@@ -101,4 +105,25 @@ func TestParentWithItsDefaults(t *testing.T) {
 		kube.Unaccepted(route(map[string]any{"type": "ResolvedRefs", "status": "True", "observedGeneration": int64(1)})))
 	require.Equal(t, "HTTPRoute shop: parent web: ResolvedRefs is False: BackendNotFound: no Service",
 		kube.Unaccepted(route(map[string]any{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound", "message": "no Service"})))
+}
+
+// Somebody adds a rule while the traffic is split: the others keep their weights.
+func TestRuleAddedWhileTheTrafficIsSplit(t *testing.T) {
+	const rule = "- backendRefs: [{name: shop, port: 80}]"
+	shared := "- matches: [{path: {type: PathPrefix, value: /a}}]\n    backendRefs: [{name: shop, port: 80, weight: 100}, {name: assets, port: 80, weight: 100}]\n  " + rule
+	routed(t, rule, shared, func(w *world) {
+		require.Equal(t, "assets; shop:100 assets:100; shop", w.split())
+		done := inBackground(w.engine("run-2/prod/1", "v2", strategy.Canary{Steps: []strategy.Step{{Weight: 10, Pause: 10 * time.Minute}}, KeepOld: strategy.Immediately}))
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, "assets; shop:90 shop-canary:10 assets:100; shop:90 shop-canary:10", w.split())
+		c, err := dynamic.NewForConfig(w.k.Config())
+		require.NoError(t, err)
+		at := c.Resource(schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}).Namespace("shop")
+		_, err = at.Patch(t.Context(), "shop", types.JSONPatchType, []byte(
+			`[{"op":"add","path":"/spec/rules/0","value":{"matches":[{"path":{"type":"PathPrefix","value":"/new"}}],"backendRefs":[{"name":"shop","port":80,"weight":7}]}}]`),
+			metav1.PatchOptions{FieldManager: "kubectl-edit"})
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+		require.Equal(t, "shop:7; assets; shop:100 assets:100; shop", w.split())
+	})
 }

@@ -72,3 +72,49 @@ func TestSplitsThatAreRefusedAtTheStart(t *testing.T) {
 		})
 	}
 }
+
+// The Ingress that splits the traffic is applied after the rollout, which needs it: if
+// it is new, or leads elsewhere as it is now, that is said beforehand.
+func TestSplitByAnIngressThatIsNotThereYet(t *testing.T) {
+	plain := shopYAML[:strings.Index(shopYAML, "---\napiVersion: networking")]
+	for name, before := range map[string]string{
+		"new":             plain,
+		"leads elsewhere": plain + strings.ReplaceAll(shopYAML[len(plain):], "service: {name: shop,", "service: {name: other,"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newCanaryWorld(t, nil)
+				defer w.k.Close()
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(before))
+				_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{KeepOld: strategy.Immediately})
+				require.NoError(t, err)
+				w.app.Router, w.app.Manifests = kube.Ingress{Name: "shop"}, kube.YAML("shop.yaml", []byte(shopYAML))
+				d, err := w.app.Diff(t.Context(), set(t, "v2"), fifth)
+				require.NoError(t, err)
+				require.ErrorIs(t, d.Err(), kube.ErrInvalid)
+				err = w.untouched(func() error {
+					_, err := w.release("run-2/prod/1", "v2", fifth)
+					return err
+				})
+				require.ErrorIs(t, err, kube.ErrInvalid)
+				require.ErrorContains(t, err, "Ingress shop/shop")
+				require.ErrorContains(t, err, "release it once with strategy.RedBlack")
+				_, err = w.release("run-3/prod/1", "v2", strategy.RedBlack{KeepOld: strategy.Immediately})
+				require.NoError(t, err)
+				_, err = w.release("run-4/prod/1", "v3", fifth)
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+// Where nothing serves nothing is split, and the Ingress may come with the release.
+func TestFirstReleaseWithTheIngressThatSplits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCanaryWorld(t, kube.Ingress{Name: "shop"})
+		defer w.k.Close()
+		w.app.Manifests = kube.YAML("shop.yaml", []byte(shopYAML))
+		_, err := w.release("run-1/prod/1", "v1", fifth)
+		require.NoError(t, err)
+	})
+}

@@ -104,7 +104,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, err
 	}
-	if err := errors.Join(slices.Concat(a.unshared(r, there), h.portsHold(r, there))...); err != nil {
+	if err := errors.Join(slices.Concat(a.unshared(r, there), h.portsHold(r, there), []error{a.splittable(r, there)})...); err != nil {
 		return Handle{}, err
 	}
 	h.Journal = h.Journal.Based(seen, h.Native, time.Now())
@@ -115,6 +115,14 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 // manifests; it is the one object that is written before the handle exists, and
 // it stays, as namespaces do.
 func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) error {
+	data, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("release %s: encode handle: %w", h.Key, err)
+	}
+	if len(data) > MaxRecord-growth {
+		return fmt.Errorf("release %s: %w: its record has %d bytes, at most %d are kept; release large objects apart",
+			h.Key, ErrTooLarge, len(data), MaxRecord-growth)
+	}
 	if held.object == nil {
 		for _, u := range r.before {
 			if u.GetKind() != "Namespace" || u.GetName() != a.Namespace {
@@ -125,7 +133,6 @@ func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) e
 			}
 		}
 	}
-	var err error
 	if held.Plan, err = a.plan(r).encode(); err != nil {
 		return err
 	}
