@@ -87,7 +87,7 @@
 // of it, even if its selector matches their labels, too.
 //
 // The Services of an App lead to its pods only: one that leads to pods of others,
-// too, is a [SharedError]. With Rolling, where old and new pods are behind a Service
+// too, or to addresses in an EndpointSlice that somebody has made, is a [SharedError]. With Rolling, where old and new pods are behind a Service
 // at once, its selector cannot be changed. A changed targetPort must be one that the
 // pods of both versions declare; better give the container's port a name and use
 // that, which means another number in each version.
