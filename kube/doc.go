@@ -210,7 +210,9 @@
 // two calls of Poll, since an engine gives each call a context of its own; they
 // end at once when a call is cancelled or the release has ended, and with
 // [Cluster.Close]. Abort needs a context that is not cancelled; it returns when
-// the baseline is back, and may be called again if its time was too short.
+// the baseline is back. If its time was too short it asks for another call
+// (stage.RetryAfter), which goes on where it was and by the same deadlines, and so
+// does Undo; an engine makes that call.
 //
 // # Limits
 //

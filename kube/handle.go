@@ -78,6 +78,7 @@ type Handle struct {
 	Rules     []string         `json:"rules,omitempty"`   // which rule each of these is of
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
 	Journal   strategy.Journal `json:"journal"`
+	Cut       bool             `json:"cut,omitempty"`       // the time of an Abort or Undo was over on the way back; the next call goes on with it
 	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were, but for those in Stays
 	Stays     []string         `json:"stays,omitempty"`     // why objects could not be taken back
 	Cause     string           `json:"cause,omitempty"`     // why the release turned back, if not because of the workload

@@ -17,7 +17,8 @@ func Permanent(err error) error {
 }
 
 // RetryAfter marks err as temporary and asks that the next attempt wait at
-// least d, as a server's Retry-After header does.
+// least d, as a server's Retry-After header does. From an Abort or Undo whose time
+// is over it says that the work goes on and needs another call, which is no failure.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		return nil
