@@ -99,6 +99,7 @@
 // counts as moved when every parent of the HTTPRoute has accepted it at its
 // generation, the EndpointSlices behind it have ready addresses, and both have
 // held for the settle time (a parent that does not is named with its condition); of an Ingress nothing can be asked but the slices.
+// Weights that somebody else changes during a step are written again.
 // App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
 // plane itself which version answers, before the old one goes (a pod learns its
 // version from the label gennaker.dev/version by the downward API). App.Preview is
