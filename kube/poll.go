@@ -196,7 +196,7 @@ func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Relea
 	case err != nil:
 		return rel.again(ctx, "", err)
 	}
-	h.Journal = j
+	h.Journal = rel.prove(long, j)
 	switch {
 	case j.Outcome == strategy.Succeeded:
 		h.enter(Following)
