@@ -74,23 +74,25 @@ func (t *target) annotate(u *unstructured.Unstructured, stamp strategy.Stamp) {
 	u.SetAnnotations(notes)
 }
 
-// createVersion makes the Deployment of the released version, unless that of the
-// manifest's own name runs it: then it has its pods there.
+// createVersion makes the Deployment of the released version, unless the one of the
+// manifest's own name runs its pods already, as strategy.Rolling has left it.
 func (t *target) createVersion(ctx context.Context, a strategy.Action) error {
 	if a.Version != t.r.version {
 		return fmt.Errorf("create version %s: %w: the manifests give version %s", a.Version, ErrInvalid, t.r.version)
 	}
+	u := t.r.versioned()
 	list, err := t.workloadsOf(ctx, a.Version)
 	if err != nil {
 		return err
 	}
-	if len(list) > 0 && list[0].GetName() == t.app.Name && desired(list[0]) > 0 {
-		if err := t.scale(ctx, a); err != nil {
-			return err
+	for _, d := range list {
+		if d.GetName() != u.GetName() && desired(d) > 0 {
+			if err := t.scale(ctx, a); err != nil {
+				return err
+			}
+			return t.prepareTrack(ctx, a.Version)
 		}
-		return t.prepareTrack(ctx, a.Version)
 	}
-	u := t.r.versioned()
 	if err := unstructured.SetNestedField(u.Object, int64(a.Replicas), "spec", "replicas"); err != nil {
 		return err
 	}
@@ -122,13 +124,17 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 	if len(list) == 0 {
 		return stage.Permanent(fmt.Errorf("scale version %s: %w: its %s is gone", a.Version, ErrDrift, t.s.kind))
 	}
-	if a.Replicas > 0 {
-		list = list[:1]
-	} else if err := t.guard(ctx, a.Version); err != nil {
-		return err
+	if a.Replicas == 0 {
+		if err := t.guard(ctx, a.Version); err != nil {
+			return err
+		}
 	}
-	for _, d := range list {
-		spec := map[string]any{"replicas": a.Replicas}
+	pods, rest := divided(list, a.Replicas)
+	for i, d := range list {
+		if a.Replicas > 0 && i != rest && pods[i] == desired(d) {
+			continue
+		}
+		spec := map[string]any{"replicas": pods[i]}
 		if t.s.kind == "DaemonSet" {
 			if a.Replicas > 0 {
 				return stage.Permanent(fmt.Errorf("scale version %s: %w: the nodes decide how many pods a DaemonSet has", a.Version, ErrInvalid))
@@ -145,6 +151,20 @@ func (t *target) scale(ctx context.Context, a strategy.Action) error {
 		t.s.saw(out)
 	}
 	return nil
+}
+
+// divided says how many of n pods each workload of a version gets: what it asks for,
+// as far as that goes, and one of them, the first if none asks for any, the rest.
+func divided(list []*unstructured.Unstructured, n int) (pods []int, rest int) {
+	pods = make([]int, len(list))
+	for i, d := range list {
+		if pods[i] = min(desired(d), n); pods[i] > 0 {
+			rest = i
+		}
+		n -= pods[i]
+	}
+	pods[rest] += n
+	return pods, rest
 }
 
 func (t *target) workloadsOf(ctx context.Context, id string) ([]*unstructured.Unstructured, error) {

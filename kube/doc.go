@@ -69,7 +69,9 @@
 //
 // With strategy.RedBlack each version is a Deployment of its own, NAME-VERSION,
 // and the Services' selectors name the version. A Deployment that was there
-// before is adopted: the Services are first pinned to the pods it has.
+// before is adopted: the Services are first pinned to the pods it has, if any of them
+// is ready; over a version that serves nobody, new pods get traffic as they come, and
+// a Canary leaves its steps out.
 //
 // An autoscaler among the manifests (HorizontalPodAutoscaler, ScaledObject of KEDA,
 // VerticalPodAutoscaler) names the workload by the App's name. With versions side by

@@ -122,9 +122,6 @@ func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 // Abort turns the release back and returns when its baseline is restored, or
 // when that is given up for good. A release that has ended is left alone.
 func (a App) Abort(c *stage.Ctx, h Handle) error {
-	if h.Phase == Done {
-		return nil
-	}
 	if err := a.Validate(); err != nil {
 		return stage.Permanent(err)
 	}
@@ -135,8 +132,24 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 	if held.Release != h.Key || held.Ended {
 		return nil // it has ended, and perhaps others have come since
 	}
+	if h.Phase == Done && h.Journal.Outcome != strategy.Succeeded {
+		return a.closed(c, &h)
+	}
 	h.Before, h.Beside, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.Beside), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
 	return a.turnBack(c, &h, false, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
+}
+
+// closed ends the claim of a release that is back, or has been given up, and had no
+// time to say so.
+func (a App) closed(c *stage.Ctx, h *Handle) error {
+	h.Fence = max(h.Fence, c.Fence())
+	if err := a.endClaim(c, h, nil); err != nil && !errors.Is(err, ErrStale) {
+		return final(err)
+	}
+	if !h.Journal.Restored || h.Unrestored != "" {
+		return stage.Permanent(h.failure())
+	}
+	return nil
 }
 
 // Undo restores what was there before a release that has succeeded, as long as

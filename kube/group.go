@@ -39,6 +39,9 @@ type GroupHandle struct {
 	Members []Member `json:"members"`
 	// Failed is the App because of which all go back; empty while none has failed.
 	Failed string `json:"failed,omitempty"`
+	// Partial says that Start had not come to all Apps, as when one is held by another
+	// release; Poll begins the others.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Member is the release of one App of a Group.

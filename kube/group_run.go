@@ -17,60 +17,14 @@ import (
 // it long once something has happened to one of them.
 const memberBudget = 5 * time.Second
 
-// Start starts every App as App.Start does. If one refuses, the claims of the
-// others are given back; nothing else was written.
-func (g Group) Start(c *stage.Ctx, in stage.DeployRequest) (GroupHandle, error) {
-	if err := g.Validate(); err != nil {
-		return GroupHandle{}, stage.Permanent(err)
-	}
-	used := map[string]bool{}
-	for _, a := range g.apps() {
-		_, names, err := a.bound(c, in.Set)
-		if err != nil {
-			return GroupHandle{}, final(fmt.Errorf("app %s: %w", a.title(), err))
-		}
-		for _, name := range names {
-			used[name] = true
-		}
-	}
-	if err := g.unused(in.Set, used); err != nil {
-		return GroupHandle{}, stage.Permanent(err)
-	}
-	out := GroupHandle{Format: HandleFormat}
-	for _, a := range g.apps() {
-		h, err := a.Start(member(c, a, nil), in)
-		if err == nil {
-			out.Members = append(out.Members, Member{App: a.title(), Handle: h})
-			continue
-		}
-		if stage.IsPermanent(err) {
-			err = errors.Join(err, g.abort(c, &out))
-			return GroupHandle{}, stage.Permanent(fmt.Errorf("app %s: %w", a.title(), err))
-		}
-		return GroupHandle{}, err
-	}
-	return out, nil
-}
-
-// Find returns the releases that an earlier Start under this key has begun, if it
-// has begun all of them.
-func (g Group) Find(c *stage.Ctx, in stage.DeployRequest) (GroupHandle, bool, error) {
-	out := GroupHandle{Format: HandleFormat}
-	for _, a := range g.apps() {
-		h, found, err := a.Find(member(c, a, nil), in)
-		if err != nil || !found {
-			return GroupHandle{}, false, err
-		}
-		out.Members = append(out.Members, Member{App: a.title(), Handle: h})
-	}
-	return out, true, nil
-}
-
 // Poll goes on with every App until something must be persisted.
 func (g Group) Poll(c *stage.Ctx, h *GroupHandle) (stage.Status[stage.Release], error) {
 	apps := g.apps()
 	if err := h.check(apps); err != nil {
 		return stage.Status[stage.Release]{}, stage.Permanent(err)
+	}
+	if h.Partial {
+		return g.rest(c, h)
 	}
 	together := h.Failed != "" || !slices.ContainsFunc(h.Members, func(m Member) bool { return !m.arrived() })
 	wake, woken := waker(c)
@@ -268,12 +222,13 @@ func (h *GroupHandle) failure() error {
 
 // check refuses a handle of another Group.
 func (h *GroupHandle) check(apps []App) error {
-	if len(h.Members) != len(apps) || h.Format > HandleFormat {
-		return fmt.Errorf("group: %w: the handle has format %d and %d Apps, this Group %d", ErrInvalid, h.Format, len(h.Members), len(apps))
+	n := len(h.Members)
+	if n != len(apps) && !(h.Partial && n > 0 && n < len(apps)) || h.Format > HandleFormat {
+		return fmt.Errorf("group: %w: the handle has format %d and %d Apps, this Group %d", ErrInvalid, h.Format, n, len(apps))
 	}
-	for i, a := range apps {
-		if h.Members[i].App != a.title() {
-			return fmt.Errorf("group: %w: the handle is about %s, not about %s", ErrInvalid, h.Members[i].App, a.title())
+	for i, m := range h.Members {
+		if m.App != apps[i].title() {
+			return fmt.Errorf("group: %w: the handle is about %s, not about %s", ErrInvalid, m.App, apps[i].title())
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
+	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/strategy"
 	"github.com/gennaker/gennaker/strategy/strategytest"
 )
@@ -83,5 +84,25 @@ func TestPreviewMustBeAmongTheManifests(t *testing.T) {
 		w.app.Preview = "nowhere"
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 		require.ErrorContains(t, err, "App.Preview names the Service")
+	})
+}
+
+// A preview Service that takes every pod, as kubectl made it, does not keep the pods
+// of a version that fails before it is shown there.
+func TestPreviewOfEveryPodLetsAFailedVersionGo(t *testing.T) {
+	bubble(t, shopYAML+previewYAML, func(w *world) {
+		w.app.Preview = "shop-preview"
+		w.app.TakeFields = true
+		w.images["bad"] = kubetest.Behavior{Crash: true}
+		w.kubectl(strings.Replace(shopYAML+previewYAML, "image: shop/web", "image: registry.test/shop/web@"+digest("v1").String(), 1))
+		before := w.picture()
+		begun := time.Now()
+		_, err := w.release("run-1/prod/1", "bad", strategy.RedBlack{Preview: true})
+		var failed *kube.RolloutError
+		require.ErrorAs(t, err, &failed)
+		require.ErrorContains(t, err, "CrashLoopBackOff")
+		require.True(t, failed.Restored, "%v", err)
+		require.Equal(t, before, w.picture())
+		require.Less(t, time.Since(begun), 5*time.Minute)
 	})
 }

@@ -162,7 +162,7 @@ func (v *view) version(ctx context.Context, id string) (strategy.Version, error)
 		out.Desired += desired(d)
 		out.Synced = out.Synced && observed(d)
 		out.Autoscaled = out.Autoscaled || v.h.autoscaled(d.GetName()) || v.s.kind == "DaemonSet"
-		out.Stamp = later(out.Stamp, stampOf(d))
+		out.Stamp = v.later(out.Stamp, stampOf(d))
 		minReady = time.Duration(integer(d.Object, "spec", "minReadySeconds")) * time.Second
 		if text := d.GetAnnotations()[AnnotationDigests]; text != "" {
 			out.Digests = []string{text}
@@ -260,8 +260,10 @@ func stampOf(u *unstructured.Unstructured) strategy.Stamp {
 	return strategy.Stamp{Key: notes[AnnotationRelease], Step: int64(version(notes[AnnotationStep]))}
 }
 
-func later(a, b strategy.Stamp) strategy.Stamp {
-	if a.Key == b.Key && a.Step > b.Step {
+// later is the stamp of a version with two workloads: that of this release, or else of
+// the second one, and of two of one release the last.
+func (v *view) later(a, b strategy.Stamp) strategy.Stamp {
+	if a.Key == b.Key && a.Step > b.Step || a.Key != b.Key && a.Key == v.h.Key {
 		return a
 	}
 	return b

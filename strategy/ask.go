@@ -61,5 +61,5 @@ func (s *Stand) find(run string) int {
 
 // differs reports whether two stands differ in what must be persisted.
 func (s Stand) differs(o Stand) bool {
-	return s.Step != o.Step || s.Moved != o.Moved || s.Weight != o.Weight || !slices.Equal(s.Runs, o.Runs)
+	return s.Step != o.Step || s.Moved != o.Moved || s.Skipped != o.Skipped || s.Weight != o.Weight || !slices.Equal(s.Runs, o.Runs)
 }

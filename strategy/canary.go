@@ -17,8 +17,8 @@ import (
 // target without weights can do ByReplicas. What fails, loses its pods or is
 // judged badly goes back at once.
 //
-// If nothing ran before, or the released version serves already, there is
-// nothing to compare with: the steps are skipped.
+// If nothing ran before, or had no ready pod when the rollout began, or the released
+// version serves already, there is nothing to compare with: the steps are skipped.
 type Canary struct {
 	// Steps are gone through in order; at least one. Weights do not fall.
 	Steps []Step

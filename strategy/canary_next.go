@@ -8,7 +8,7 @@ import (
 // Next implements Strategy.
 func (s Canary) Next(o Observation, j Journal, now time.Time) Decision {
 	s = s.withDefaults()
-	t := newTurn(o, j, now, false)
+	t := newTurn(o, j, now, false, s.deadlines())
 	n := RedBlack{Ready: Percent(100)}.size(t)
 	t.limits = Limits{Floor: n.floor, MinReady: n.ready, Settled: !t.j.Settled.IsZero()}
 	t.signalled()
@@ -67,7 +67,7 @@ func (s Canary) arrived(t *turn) bool {
 // has turned back.
 func (s Canary) forward(t *turn, n size) Decision {
 	b, v := t.j.Baseline, t.release()
-	if b.Version == "" || b.Version == v.ID {
+	if b.Version == "" || b.Version == v.ID || s.skips(t) {
 		return s.tail().forward(t, n)
 	}
 	if t.j.Stand.Step < len(s.Steps) {
@@ -95,6 +95,16 @@ func (s Canary) forward(t *turn, n size) Decision {
 		return s.tail().arrive(t, n, v)
 	}
 	return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(v.ID)})
+}
+
+// skips reports whether the steps are left out: the old version had no ready pod when
+// they were to begin, so that there is no traffic to share and nothing to compare with.
+func (s Canary) skips(t *turn) bool {
+	at := &t.j.Stand
+	if at.Step == 0 && at.Weight == 0 && !at.Moved && t.j.Baseline.Ready == 0 && t.o.ready(t.j.Baseline.Version) == 0 {
+		at.Skipped = true
+	}
+	return at.Skipped
 }
 
 // complete reports whether all the traffic has been sent to v, which has all its

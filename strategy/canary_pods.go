@@ -83,6 +83,9 @@ func (s Canary) open(t *turn, base Version, canary int) (Decision, bool) {
 		case t.j.Release.Version:
 			most = canary
 		}
+		if o.Desired > most && len(o.Referenced) > 0 {
+			return t.slow(PhaseAdopt, 0, o.ID+" would get traffic, but keeps its pods, because it is referenced by "+o.Referenced[0], s.deadlines()), false
+		}
 		if o.Desired > most {
 			return t.act(PhaseAdopt, Action{Op: OpScale, Version: o.ID, Replicas: most}), false
 		}

@@ -107,8 +107,8 @@ func TestCanaryComparesWithFreshPods(t *testing.T) {
 		"route traffic to v1:60 v1.baseline:20 v2:20",
 		"create v2 with 5 pods",
 		"route traffic to v2",
-		"scale v1 to 0 pods",
 		"scale v1.baseline to 0 pods",
+		"scale v1 to 0 pods",
 	}, r.writes())
 	q := judge.Asked()[0]
 	require.Equal(t, []string{"errors", "v2", "v1", "v1.baseline"}, []string{q.Analysis, q.Canary, q.Stable, q.Baseline})

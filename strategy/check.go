@@ -12,7 +12,8 @@ type Limits struct {
 	// Settled says that the traffic has been seen where it was sent for the
 	// settle time.
 	Settled bool
-	// Shares says that each version must have ready pods for its share of Floor.
+	// Shares says that each version must have ready pods for its share of Floor,
+	// unless that is no more than it has already.
 	Shares bool
 	// Pooled says that the front takes every version's pods alike, so that those
 	// of one make room for those of another: only their number counts.
@@ -92,7 +93,7 @@ func checkRoute(o Observation, a Action, l Limits) error {
 		if !enough && !l.Nothing {
 			return &Violation{RuleReady, a, fmt.Sprintf("%s has %d ready pods, %d needed", s.Version, n, max(1, l.MinReady))}
 		}
-		if share := int((int64(l.Floor)*int64(s.Weight) + int64(weights) - 1) / int64(weights)); l.Shares && n < share {
+		if share := int((int64(l.Floor)*int64(s.Weight) + int64(weights) - 1) / int64(weights)); l.Shares && n < share && !front.eases(s, weights) {
 			return &Violation{RuleCapacity, a, fmt.Sprintf("%s has %d ready pods, its share of the traffic needs %d", s.Version, n, share)}
 		}
 		ready += n
@@ -134,7 +135,7 @@ func checkPods(o Observation, a Action, l Limits) error {
 		return checkPool(o, v, a, l)
 	}
 	for _, front := range []*Traffic{&o.Traffic, o.Preview} {
-		if front != nil && front.carries(v.ID) && !(l.Nothing && onlyAny(front)) {
+		if front != nil && front.carries(v.ID) && !(l.Nothing && onlyAny(front)) && !o.spare(front, v) {
 			return &Violation{RuleCarrying, a, "it carries traffic"}
 		}
 	}
@@ -201,6 +202,25 @@ func checkUpdate(o Observation, a Action, l Limits) error {
 		return &Violation{RuleCapacity, a, fmt.Sprintf("%d pods may remain available, the floor is %d", least, l.Floor)}
 	}
 	return nil
+}
+
+// spare reports whether a front that takes whatever pods there are loses nothing with
+// those of v: it is a preview, or none of them is ready.
+func (o Observation) spare(front *Traffic, v Version) bool {
+	return onlyAny(front) && (front == o.Preview || v.Ready == 0 && front.Ready(v.ID) == 0)
+}
+
+// eases reports whether a share, of weights in all, is no more than what its version
+// gets already.
+func (t Traffic) eases(s Share, weights int) bool {
+	total, own := 0, 0
+	for _, have := range t.Written {
+		total += have.Weight
+		if have.Version == s.Version {
+			own += have.Weight
+		}
+	}
+	return own > 0 && int64(s.Weight)*int64(total) <= int64(own)*int64(weights)
 }
 
 // onlyAny says that the front takes whatever pods there are.

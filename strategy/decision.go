@@ -1,7 +1,9 @@
 package strategy
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -40,10 +42,11 @@ type turn struct {
 	j      Journal
 	now    time.Time
 	limits Limits
+	within deadlines
 }
 
-func newTurn(o Observation, j Journal, now time.Time, native bool) *turn {
-	t := &turn{o: o, j: j.clone(), now: now}
+func newTurn(o Observation, j Journal, now time.Time, native bool, within deadlines) *turn {
+	t := &turn{o: o, j: j.clone(), now: now, within: within}
 	if t.j.Started.IsZero() {
 		t.j.Started = now
 	}
@@ -53,18 +56,36 @@ func newTurn(o Observation, j Journal, now time.Time, native bool) *turn {
 	return t
 }
 
-// enter begins a phase; it leaves a phase alone that has begun. Traffic that
-// arrives, and leaves before it has settled, and arrives again, is not progress.
+// enter begins a phase; it leaves a phase alone that has begun. Pods that become
+// ready, and get traffic, and are lost before that has settled, and come again, are no
+// progress.
 func (t *turn) enter(p Phase) {
 	if t.j.Phase == p {
 		return
 	}
-	again := p == PhasePropagate && t.j.Phase == PhaseSettle || p == PhaseSettle && t.j.Phase == PhasePropagate
-	t.j.Phase, t.j.Since = p, t.now
-	if !again {
-		t.j.Progress, t.j.Best = t.now, 0
+	if !flaps(p) || !flaps(t.j.Phase) {
+		t.j.further(t.now)
+	} else {
+		been := maps.Clone(t.j.Been)
+		if been == nil {
+			been = map[Phase]int{}
+		}
+		been[t.j.Phase] = t.j.Best
+		best, again := been[p]
+		if !again {
+			t.j.further(t.now)
+		}
+		t.j.Best, t.j.Been = best, been
 	}
+	t.j.Phase, t.j.Since = p, t.now
 }
+
+// flaps reports whether a rollout may be in a phase again that it has left, without a
+// write between.
+func flaps(p Phase) bool { return p == PhaseDeploy || p == PhasePropagate || p == PhaseSettle }
+
+// further begins the progress deadline anew.
+func (j *Journal) further(now time.Time) { j.Progress, j.Best, j.Been = now, 0, nil }
 
 // advanced notes how far the phase has got. Only getting further than ever
 // counts, so that pods that come and go do not put off the deadline.
@@ -74,11 +95,20 @@ func (t *turn) advanced(n int) {
 	}
 }
 
-// act asks for a write, unless a person holds the rollout.
+// act asks for a write, unless a person holds the rollout. What Check refuses is
+// waited for as everything else is, within the deadlines.
 func (t *turn) act(p Phase, a Action) Decision {
 	t.enter(p)
 	if h := t.j.Signals.Hold; h != nil && t.j.Back == nil {
 		return t.wait(p, time.Time{}, "%s", h)
+	}
+	var v *Violation
+	if err := Check(t.o, a, t.limits); errors.As(err, &v) && v.Rule != RuleMalformed {
+		why := fmt.Sprintf("%s may not be written yet: %s", a, v.Detail)
+		if t.j.Back != nil {
+			return t.stuck(t.within, why)
+		}
+		return t.slow(p, t.j.Best, why, t.within)
 	}
 	return Decision{Journal: t.j, Action: &a, Limits: t.limits, Reason: a.String()}
 }

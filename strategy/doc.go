@@ -63,7 +63,9 @@
 //     target was taken over by another one stops writing.
 //
 // Check holds guarantees 1 to 3 as code; the driver asks it before every write,
-// and a *Violation means that nothing was written.
+// and a *Violation means that nothing was written. The strategies of this package ask
+// it themselves and wait for what it refuses: if that does not pass within the progress
+// deadline, the rollout turns back, and on the way back it ends unrestored.
 //
 // # Errors
 //

@@ -88,7 +88,7 @@ func (d Driver) advance(ctx, long context.Context, j Journal, now time.Time) (Jo
 	j.late(now)
 	learned := j.observe(seen)
 	if learned {
-		j.Progress, j.Best = now, 0 // the deadline for its effect begins with the write
+		j.further(now) // the deadline for its effect begins with the write
 	}
 	dec := s.Next(seen, j, now)
 	if dec.Action != nil && dec.Journal.Outcome == "" {
@@ -138,7 +138,7 @@ func (d Driver) write(ctx context.Context, before Journal, seen Observation, dec
 	w.Count++
 	j.Writes[a.slot()] = w
 	j.Intent, j.Until = nil, now // it goes on at once; if it does not, nobody was looking, see late
-	j.Progress, j.Best = now, 0
+	j.further(now)
 	return j, st, nil
 }
 
@@ -163,7 +163,8 @@ func (j *Journal) late(now time.Time) {
 	const slack = 10 * time.Second
 	if d := now.Sub(j.Until); !j.Until.IsZero() && d > slack {
 		j.Idle += d
-		j.Progress, j.Best, j.Until = now, 0, time.Time{}
+		j.further(now)
+		j.Until = time.Time{}
 	}
 }
 

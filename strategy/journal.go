@@ -27,6 +27,7 @@ type Journal struct {
 	Since    time.Time     `json:"since,omitzero"`    // when Phase began
 	Progress time.Time     `json:"progress,omitzero"` // when Phase last got further
 	Best     int           `json:"best,omitempty"`    // the furthest that Phase got; flapping is no progress
+	Been     map[Phase]int `json:"been,omitempty"`    // how far phases got that may come again, since the last write
 	Idle     time.Duration `json:"idle,omitempty"`    // time spent in pauses and holds, which no deadline counts
 	Until    time.Time     `json:"until,omitzero"`    // when the rollout was to be looked at again at the latest
 
@@ -76,6 +77,8 @@ type Stand struct {
 	Moved  bool  `json:"moved,omitempty"`  // the step's weight has been seen in force for the settle time
 	Weight int   `json:"weight,omitempty"` // the last weight of which that was so, in percent
 	Runs   []Run `json:"runs,omitempty"`   // analyses that have begun
+	// Skipped says that there are no steps, because the old version had no ready pod.
+	Skipped bool `json:"skipped,omitempty"`
 }
 
 // Back is why a rollout turned back.

@@ -23,6 +23,9 @@ const (
 // version's pods are removed, a new version that fails for good, or that loses
 // all its ready pods behind the front, sends the traffic back at once.
 //
+// A front that takes every version is first pinned to the live one, unless that has no
+// ready pod: then new pods get traffic as they come.
+//
 // The zero RedBlack is a good default.
 type RedBlack struct {
 	// Ready is how many pods of the new version must be available before the

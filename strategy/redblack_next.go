@@ -5,7 +5,7 @@ import "time"
 // Next implements Strategy.
 func (s RedBlack) Next(o Observation, j Journal, now time.Time) Decision {
 	s = s.withDefaults()
-	t := newTurn(o, j, now, false)
+	t := newTurn(o, j, now, false, s.deadlines())
 	n := s.size(t)
 	t.limits = Limits{Floor: n.floor, MinReady: n.ready, Settled: !t.j.Settled.IsZero()}
 	t.signalled()
@@ -62,7 +62,8 @@ func (s RedBlack) arrive(t *turn, n size, v Version) Decision {
 			return d
 		}
 	}
-	n.ready = min(n.ready, max(1, v.Desired)) // an autoscaler may lower it now
+	n.ready = min(n.ready, max(1, v.Desired)) // an autoscaler may lower it now, or a person
+	t.limits.Floor = min(t.limits.Floor, n.ready)
 	if !t.j.Propagated.IsZero() && t.o.Traffic.Ready(version) == 0 && !t.o.Traffic.Absent && t.instant() {
 		t.back(Failed, "version "+version+" has lost all its ready pods behind the front", v.Problem)
 		return Decision{}
@@ -106,12 +107,20 @@ func (t *turn) switched(version string, n size) bool {
 	return !t.j.Settled.IsZero() || v.Synced && v.Available >= n.ready
 }
 
+// broken reports whether the old version cannot serve, as before the repair of an
+// outage. A front that takes every pod is not pinned to it then: any pod of the new
+// version is better than none.
+func (t *turn) broken() bool {
+	b := t.j.Baseline
+	return t.o.ready(b.Version) == 0 || b.Ready == 0 && t.o.Traffic.Ready(t.j.Release.Version) > 0
+}
+
 // prepare brings version up, beside the one that serves, up to the moment in
 // which the traffic can move.
 func (s RedBlack) prepare(t *turn, n size, v Version) (d Decision, ready bool) {
 	b := t.j.Baseline
 	if b.Version != "" && b.Version != v.ID && !t.o.Traffic.Absent {
-		if t.o.Traffic.Routes(AnyVersion) {
+		if t.o.Traffic.Routes(AnyVersion) && !t.broken() {
 			return t.act(PhaseAdopt, Action{Op: OpRoute, Route: To(b.Version)}), false
 		}
 		if why, ok := t.o.Traffic.Only(b.Version, 0); !ok && t.o.Traffic.to(To(b.Version)) {
@@ -183,6 +192,9 @@ func (s RedBlack) cleanup(t *turn, n size, v Version) Decision {
 	kept := ""
 	if s.KeepOld == Forever && t.j.Baseline.Version != v.ID {
 		kept = t.j.Baseline.Version
+	}
+	if c, _ := t.o.Version(CopyOf(t.j.Baseline.Version)); c.Desired > 0 && len(c.Referenced) == 0 {
+		return t.act(PhaseKeep, Action{Op: OpScale, Version: c.ID, Replicas: 0}) // nothing is compared with it any more
 	}
 	old, going := t.o.old(v.ID, kept)
 	if len(old) > 0 {

@@ -77,6 +77,10 @@ func (t *turn) restore(n size, settle time.Duration, deadline deadlines) Decisio
 	if base.Desired < want {
 		return t.act(PhaseRestore, Action{Op: OpScale, Version: base.ID, Replicas: want})
 	}
+	if t.unled(base, v) {
+		t.limits.Settled = true
+		return t.tidy(base, v, deadline)
+	}
 	if d, ok := t.routeBack(base, v, n.floor, deadline); !ok {
 		return d
 	}
@@ -144,7 +148,7 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 	}
 	if v.ID != base.ID {
 		for _, front := range []*Traffic{&t.o.Traffic, t.o.Preview} {
-			if front != nil && front.carries(v.ID) && v.Desired > 0 {
+			if front != nil && front.carries(v.ID) && v.Desired > 0 && !t.o.spare(front, v) {
 				return t.stuck(deadline, "addresses of "+v.ID+" are still behind a front")
 			}
 		}
@@ -161,6 +165,14 @@ func (t *turn) tidy(base, v Version, deadline deadlines) Decision {
 		return t.act(PhaseRestore, Action{Op: OpRoute, Route: route})
 	}
 	return t.end(t.j.Back.Outcome, true, t.j.Back.Reason)
+}
+
+// unled reports whether there is no traffic to lead back: the front takes whatever pods
+// there are, as it did before, and neither version has ready ones or had any.
+func (t *turn) unled(base, v Version) bool {
+	front := &t.o.Traffic
+	return base.ID != v.ID && t.j.Baseline.Ready == 0 && base.Ready == 0 &&
+		!front.Absent && onlyAny(front) && front.to(t.j.Baseline.Route) && t.o.spare(front, v)
 }
 
 // lower takes back what the rollout has added to the baseline's pods, which carry the
@@ -210,6 +222,8 @@ func (t *turn) remove(v Version, deadline deadlines) Decision {
 		}
 	}
 	switch {
+	case v.Desired > 0 && len(v.Referenced) > 0:
+		return t.stuck(deadline, v.ID+" is referenced by "+v.Referenced[0])
 	case v.Desired > 0:
 		return t.act(PhaseRestore, Action{Op: OpScale, Version: v.ID, Replicas: 0})
 	case v.Created > 0:

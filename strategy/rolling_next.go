@@ -8,7 +8,7 @@ import (
 // Next implements Strategy.
 func (s Rolling) Next(o Observation, j Journal, now time.Time) Decision {
 	s = s.suits(o.Native).withDefaults()
-	t := newTurn(o, j, now, true)
+	t := newTurn(o, j, now, true, s.deadlines())
 	if o.Native == nil {
 		return t.end(Failed, len(t.j.Writes) == 0, "the target has no rollout controller; use RedBlack")
 	}
@@ -77,9 +77,13 @@ func (s Rolling) forward(t *turn) Decision {
 		return d
 	}
 	if !t.o.rolledOut(v, total) {
+		t.j.Propagated = time.Time{} // a pod that is lost before the traffic has settled
 		return t.slow(PhaseDeploy, t.o.replaced(v), s.text(t.o, v, total), s.deadlines())
 	}
 	if t.unpinned() {
+		if v.Ready == 0 { // as where no node takes a pod of a DaemonSet
+			return t.slow(PhaseSwitch, 0, podsText(v, 1), s.deadlines())
+		}
 		return t.act(PhaseSwitch, Action{Op: OpRoute, Route: To(AnyVersion)})
 	}
 	why, until, settled := t.settle(v.ID, total, s.Settle)

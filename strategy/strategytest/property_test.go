@@ -184,6 +184,7 @@ func playAny(t *rapid.T, c *strategytest.Cluster, s strategy.Strategy, j strateg
 		}
 		next, st, err := d.Advance(context.Background(), j, c.Now())
 		t.Logf("%3d %s %s %s %v", step, c.Now().Format("15:04:05.000"), st.Phase, st.Detail, err)
+		require.NotContains(t, st.Detail, "may not be written yet", "the strategy wants a write that it must not perform")
 		if err != nil {
 			var v *strategy.Violation
 			require.NotErrorAs(t, err, &v, "the strategy asked for a write that it must not perform")
