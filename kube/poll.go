@@ -51,7 +51,7 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	}
 	t := &target{app: a, s: a.Cluster.session(h.session(), h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a, h)
-	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
+	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken(), Decode: a.decode}}, nil
 }
 
 // Poll goes on with the release until something must be persisted, the budget

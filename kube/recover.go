@@ -26,6 +26,8 @@ type RecoverOptions struct {
 	// Judge answers the questions of a strategy that analyses, for Finish: the cluster does not keep what it has answered
 	// before, so that it is asked again. Nil means that there is none.
 	Judge strategy.Judge
+	// Decode finds a strategy of your own, as App.Decode does.
+	Decode func(strategy.Spec) (strategy.Strategy, error)
 	// By names who asked for it, for the record. The default is "recover".
 	By string
 }
@@ -67,10 +69,13 @@ func (c *Cluster) Recover(ctx context.Context, o Orphan, way Way, opts *RecoverO
 		return fmt.Errorf("recover release %s: its plan: %w", o.Release, err)
 	}
 	a := p.app(c, o)
-	a.Judge = opts.Judge
+	a.Judge, a.Decode = opts.Judge, opts.Decode
 	h, err := a.decodeHandle(held)
 	if err != nil {
 		return err
+	}
+	if _, err := a.decode(h.Journal.Strategy); err != nil {
+		return fmt.Errorf("recover release %s: %w", o.Release, err)
 	}
 	call := stage.NewCtx(&pipeline.Call{
 		Context: ctx, Key: h.Key, Fence: max(held.Fence, o.Fence) + 1, Generation: 1, Attempt: 1, Budget: 20 * time.Second, Progress: opts.Progress,
@@ -103,7 +108,7 @@ func (a App) recover(c *stage.Ctx, h *Handle, r *rendered, way Way, by string) e
 	if err := a.secretsWritten(c, h, r); err != nil {
 		return err
 	}
-	if s, err := strategy.Decode(h.Journal.Strategy); err == nil && a.Judge == nil && !h.restoring() && h.Journal.Asks(s) {
+	if s, err := a.decode(h.Journal.Strategy); err == nil && a.Judge == nil && !h.restoring() && h.Journal.Asks(s) {
 		return fmt.Errorf("recover release %s: %w: strategy %q has analyses, and nothing in the cluster shows that all have passed; "+
 			"give RecoverOptions.Judge, which is asked again, or restore the release", h.Key, ErrInvalid, s.Kind())
 	}
