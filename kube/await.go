@@ -126,6 +126,9 @@ func (a App) await(ctx context.Context, h *Handle, wrote *unstructured.Unstructu
 			return Readiness{}, time.Time{}, err
 		}
 		live := find(list, w.o.Name)
+		if live == nil && w.o.is("batch", "Job") {
+			return ev.ended(ctx, wrote)
+		}
 		got := a.readiness(live, after)
 		if got.State == Ready || live == nil || ev == nil {
 			return got, time.Time{}, nil

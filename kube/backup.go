@@ -18,9 +18,10 @@ const maxBackup = 4 << 20
 const maxSpent = 100
 
 // backupName is the Secret in which a release keeps the former state of a
-// ConfigMap or Secret, so that no value enters a record.
-func (a App) backupName(key string, o Object) string {
-	return "gennaker-" + a.Name + "-" + hash([]any{key, o})
+// ConfigMap or Secret, so that no value enters a record. It is one of its own each time
+// that a key is used.
+func (a App) backupName(h *Handle, o Object) string {
+	return "gennaker-" + a.Name + "-" + hash([]any{h.Key, h.Since.UnixNano(), o})
 }
 
 func (a App) backupRef(o Object, name string) Object {

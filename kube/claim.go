@@ -73,10 +73,6 @@ func (a App) writeClaim(ctx context.Context, c claim, h *Handle, ended bool) err
 	if err != nil {
 		return fmt.Errorf("release %s: encode handle: %w", h.Key, err)
 	}
-	if len(data) > MaxRecord {
-		return fmt.Errorf("release %s: %w: its record has %d bytes, at most %d are kept; release large objects apart",
-			h.Key, ErrTooLarge, len(data), MaxRecord)
-	}
 	content := map[string]any{"handle": string(data)}
 	for field, v := range map[string]any{"set": c.Set, "inventory": c.Inventory, "left": c.Left} {
 		text, err := json.Marshal(v)

@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"k8s.io/client-go/dynamic"
@@ -55,6 +56,7 @@ func Connect(cfg *rest.Config, opts *ConnectOptions) (*Cluster, error) {
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "gennaker")
 	// Deprecation warnings of the server would go to a global log otherwise.
 	cfg.WarningHandler = rest.NoWarnings{}
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return once{next} })
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", cfg.Host, err)

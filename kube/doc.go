@@ -40,6 +40,8 @@
 // Objects are applied in the order of what they need, each when the one before
 // is ready: a Namespace when it has its default ServiceAccount, a definition
 // when it is established, a webhook only once its Service has a ready address.
+// A Job that was started and is gone, as with a short ttlSecondsAfterFinished, is not
+// started again: its events tell how it ended.
 // A change of the workload beside its pod template is no other version: where the
 // version stays, it is applied before the strategy begins and replaces no pod.
 // What cannot be changed in place is an [ImmutableError], unless App.Recreate
@@ -196,8 +198,8 @@
 //
 // [ManifestError], [BindError], [UnknownKindError], [ObjectError],
 // [ConflictError], [ImmutableError], [SharedError], [PermissionError], [RolloutError],
-// [RollbackError], [DriftError], [TrafficError], [BusyError] and, of a Group,
-// [GroupError], each naming its
+// [RollbackError], [DriftError], [TrafficError], [BusyError], [KeyError] and, of a
+// Group, [GroupError], each naming its
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
 // App.Timeout is over. An API server that answers nothing at all, or no list, is
@@ -209,7 +211,9 @@
 // two calls of Poll, since an engine gives each call a context of its own; they
 // end at once when a call is cancelled or the release has ended, and with
 // [Cluster.Close]. Abort needs a context that is not cancelled; it returns when
-// the baseline is back, and may be called again if its time was too short.
+// the baseline is back. If its time was too short it asks for another call
+// (stage.RetryAfter), which goes on where it was and by the same deadlines, and so
+// does Undo; an engine makes that call.
 //
 // # Limits
 //
@@ -219,7 +223,7 @@
 // IngressSwitch up keeps the old version's pods, since its Service names them, until
 // that is deleted by hand. During a rollback of
 // Rolling, the pods are replaced by the workload's controller, which takes as
-// long as going forward did.
+// long as going forward did; what the workload said of its pace before is restored last.
 //
 // # Testing
 //

@@ -99,10 +99,11 @@ func (rel *release) prune(ctx context.Context) error {
 }
 
 // restoreSelectors gives Services the selector that they had, where the
-// strategy's way back has left another one that selects the same pods.
+// strategy's way back has left another one that selects the same pods; one that had
+// none, and so led to addresses of others, leads nowhere until then.
 func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 	for _, f := range h.Fronts {
-		if !f.Existed || len(f.Selector) == 0 {
+		if !f.Existed {
 			continue
 		}
 		live, err := a.Cluster.get(ctx, f.Object)
@@ -112,11 +113,27 @@ func (a App) restoreSelectors(ctx context.Context, h *Handle) error {
 		if live == nil {
 			return &DriftError{Object: f.Object, Fields: []string{"the object is gone"}}
 		}
+		if len(f.Selector) == 0 && len(stringMap(live.Object, "spec", "selector")) > 0 {
+			if live, err = a.applySelector(ctx, f.Object, nil, written(live)); err != nil {
+				return err
+			}
+		}
 		if now := stringMap(live.Object, "spec", "selector"); !maps.Equal(now, f.Selector) {
 			return &DriftError{Object: f.Object, Fields: []string{".spec.selector"}}
 		}
 	}
 	return nil
+}
+
+// written are the annotations that tell who wrote an object last.
+func written(u *unstructured.Unstructured) map[string]any {
+	out := map[string]any{}
+	for k, v := range u.GetAnnotations() {
+		if slices.Contains([]string{AnnotationRelease, AnnotationStep, AnnotationFence}, k) {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // Abort turns the release back and returns when its baseline is restored, or
@@ -136,7 +153,7 @@ func (a App) Abort(c *stage.Ctx, h Handle) error {
 		return a.closed(c, &h)
 	}
 	h.Before, h.Beside, h.After, h.Pruned = slices.Clone(h.Before), slices.Clone(h.Beside), slices.Clone(h.After), slices.Clone(h.Pruned) // the caller's stay as they are
-	return a.turnBack(c, &h, false, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
+	return a.turnBack(c, &h, held, false, strategy.Signal{Kind: strategy.Abort, By: "kube", Reason: "the execution was cancelled", At: time.Now()})
 }
 
 // closed ends the claim of a release that is back, or has been given up, and had no
@@ -181,22 +198,34 @@ func (a App) undo(c *stage.Ctx, h *Handle, lost bool) error {
 	if err != nil {
 		return final(err)
 	}
-	if held.Release != h.Key {
-		return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(held.Release, "none")))
+	if err := held.newer(h); err != nil {
+		return err
 	}
 	h.untaken()
-	return a.turnBack(c, h, lost, held.Ended, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
+	return a.turnBack(c, h, held, lost, strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: "the release is undone", At: time.Now()})
 }
 
-// turnBack drives a release to its baseline. lost says that its journal is, so
-// that what it wrote must be found out from the cluster, and ended that it does not
-// hold the App any more.
-func (a App) turnBack(c *stage.Ctx, h *Handle, lost, ended bool, signal strategy.Signal) error {
+// newer refuses to take h back after another release has come.
+func (c claim) newer(h *Handle) error {
+	if c.Release == h.Key {
+		return nil
+	}
+	return stage.Permanent(fmt.Errorf("release %s: %w: release %s came after it", h.Key, ErrDrift, orText(c.Release, "none")))
+}
+
+// turnBack drives a release to its baseline, or goes on with that where an earlier
+// call had no time left. lost says that its journal is, so that what it wrote must be
+// found out from the cluster.
+func (a App) turnBack(c *stage.Ctx, h *Handle, held claim, lost bool, signal strategy.Signal) error {
+	on := a.cutOff(h, held)
 	rel, err := a.attach(c, h)
 	if err != nil {
 		return final(err)
 	}
 	defer rel.target.s.rest(true)
+	if on {
+		return rel.back(c)
+	}
 	if lost {
 		if err := rel.recovered(c); err != nil {
 			return final(err)
@@ -205,12 +234,46 @@ func (a App) turnBack(c *stage.Ctx, h *Handle, lost, ended bool, signal strategy
 	if err := rel.h.turnRound(signal); err != nil {
 		return stage.Permanent(err)
 	}
-	if ended {
+	if held.Ended {
 		if err := a.claimAgain(c, h, rel.r); err != nil {
 			return final(err)
 		}
 	}
 	return rel.back(c)
+}
+
+// cutOff takes over the way back of an earlier call whose time was over.
+func (a App) cutOff(h *Handle, held claim) bool {
+	was, err := a.decodeHandle(held)
+	if err != nil || held.Ended || !was.Cut || was.Phase != Restoring {
+		return false
+	}
+	was.Fence = h.Fence // of this process, which may have been taken over
+	*h = was
+	return true
+}
+
+// cut keeps how far the way back has come for the next call, so that its deadlines go
+// on, and asks for that.
+func (rel *release) cut(c *stage.Ctx) error {
+	cause := context.Cause(c)
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c), startTime)
+	defer cancel()
+	held, err := rel.app.holding(ctx, rel.h)
+	if err == nil {
+		rel.h.Cut = true
+		err = rel.app.writeClaim(ctx, held, rel.h, false)
+	}
+	switch {
+	case errors.Is(err, ErrStale):
+		return stage.Permanent(err)
+	case err != nil:
+		return errors.Join(cause, err)
+	}
+	return stage.RetryAfter(time.Second, fmt.Errorf("release %s: still going back: %w", rel.h.Key, cause))
 }
 
 // turnRound sends the release to its baseline.
@@ -229,6 +292,7 @@ func (h *Handle) turnRound(signal strategy.Signal) (err error) {
 // does on the way it derives from what it sees.
 func (rel *release) back(c *stage.Ctx) error {
 	a, h := rel.app, rel.h
+	h.Cut = false
 	for h.Phase != Done {
 		ctx, cancel := context.WithTimeout(c, 10*time.Second)
 		st, err := patiently(ctx, c.Progress, func() (stage.Status[stage.Release], error) {
@@ -238,7 +302,7 @@ func (rel *release) back(c *stage.Ctx) error {
 		cancel()
 		switch {
 		case c.Err() != nil:
-			return context.Cause(c)
+			return rel.cut(c)
 		case errors.Is(err, ErrStale):
 			return stage.Permanent(err)
 		}

@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gennaker/gennaker/artifact"
 )
 
 // Reasons, to be asked for with errors.Is.
@@ -134,11 +136,38 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("app %s: release %s has not ended; let it end, or resume or cancel its execution", e.App, e.Release)
+	return fmt.Sprintf("app %s: release %s has not ended; let it end, or resume or cancel its execution; if nobody has that any more, see Cluster.Recover", e.App, e.Release)
 }
 
 // Unwrap returns ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
+
+// A KeyError says that the App has seen the key of a release before, for something else:
+// an engine whose store is new, or that keeps nothing, was given the name of an earlier
+// execution. Nothing was written. It wraps ErrInvalid.
+type KeyError struct {
+	App     string
+	Release string       // the key
+	Set     artifact.Set // what the earlier release brought, if that is known
+	Running bool         // it has not ended
+	Object  Object       // what it wrote, if other releases have come since
+}
+
+func (e *KeyError) Error() string {
+	text := fmt.Sprintf("app %s: release %s: %v: its key was used before", e.App, e.Release, ErrInvalid)
+	switch {
+	case e.Object != Object{}:
+		text += fmt.Sprintf(", as %s tells", e.Object)
+	case e.Running:
+		text += fmt.Sprintf(" for another release (%s), which has not ended; bring that to its end, see Cluster.Recover", e.Set)
+	default:
+		text += fmt.Sprintf(" for another release (%s)", e.Set)
+	}
+	return text + "; give the execution an ID that no other has had"
+}
+
+// Unwrap returns ErrInvalid.
+func (e *KeyError) Unwrap() error { return ErrInvalid }
 
 // A DriftError says where an object differs from what was recorded. Values are
 // never shown, since they may be secret. It wraps ErrDrift.

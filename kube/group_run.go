@@ -31,17 +31,13 @@ func (g Group) Poll(c *stage.Ctx, h *GroupHandle) (stage.Status[stage.Release], 
 	details, errs := make([]string, len(apps)), make([]error, len(apps))
 	var wg sync.WaitGroup
 	for i := range apps {
-		do := h.Members[i].poll
-		switch m := h.Members[i]; {
-		case m.Ended:
-			continue
-		case !together && m.arrived() && m.Handle.lags():
-			do = h.Members[i].follow
-		case !together && m.arrived():
+		m := &h.Members[i]
+		m.wait(together)
+		if m.Ended || !together && m.Handle.Phase == Following {
 			continue
 		}
 		wg.Go(func() {
-			details[i], errs[i] = do(member(c, apps[i], woken), apps[i])
+			details[i], errs[i] = m.poll(member(c, apps[i], woken), apps[i])
 			wake()
 		})
 	}
@@ -99,33 +95,6 @@ func (m *Member) poll(c *stage.Ctx, a App) (string, error) {
 	return m.App + ": " + st.Detail(), nil
 }
 
-// follow lets the autoscalers of an App follow its traffic while others are under way.
-func (m *Member) follow(c *stage.Ctx, a App) (string, error) {
-	rel, err := a.attach(c, &m.Handle)
-	if err != nil {
-		return "", err
-	}
-	defer rel.target.s.rest(c.Err() != nil)
-	st, err := rel.rescale(c)
-	if err != nil {
-		return "", err
-	}
-	return m.App + ": " + st.Detail(), nil
-}
-
-// arrived reports whether the new version serves, so that all that is left is to
-// give up the old one and to finish.
-func (m Member) arrived() bool {
-	j := m.Handle.Journal
-	switch {
-	case m.Ended:
-		return m.good()
-	case m.Handle.Phase == Following:
-		return true
-	}
-	return m.Handle.Phase == Rollout && j.Back == nil && (j.Phase == strategy.PhaseKeep || j.Phase == strategy.PhaseCleanup)
-}
-
 func (m Member) good() bool {
 	return m.Err == "" && m.Handle.Journal.Outcome == strategy.Succeeded && m.Handle.Phase == Done
 }
@@ -146,6 +115,7 @@ func (h *GroupHandle) turn() {
 			continue
 		}
 		hd, why := &m.Handle, h.Failed+" of the same group failed"
+		unheld(&hd.Journal)
 		if hd.Journal.Outcome == strategy.Succeeded {
 			// The only error of Signal is an unknown kind.
 			hd.Journal, _ = hd.Journal.Signal(strategy.Signal{Kind: strategy.Rollback, By: "kube", Reason: why, At: time.Now()})
@@ -259,7 +229,8 @@ func (g Group) abort(c *stage.Ctx, h *GroupHandle) error {
 	return joined(errs)
 }
 
-// Undo takes every App back to what was there before, as App.Undo does.
+// Undo takes every App back to what was there before, as App.Undo does. If another
+// release has come after that of one App, none is taken back.
 func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) error {
 	apps := g.apps()
 	errs := make([]error, len(apps))
@@ -270,6 +241,9 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 		}
 		if err := h.check(apps); err != nil {
 			return stage.Permanent(err)
+		}
+		if err := g.undoable(c, &h); err != nil {
+			return err
 		}
 	}
 	var wg sync.WaitGroup
@@ -286,15 +260,32 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 	return joined(errs)
 }
 
+// undoable refuses the undo of a Group of which an App has been released since.
+func (g Group) undoable(c *stage.Ctx, h *GroupHandle) error {
+	var errs []error
+	for i, a := range g.apps() {
+		held, err := a.readClaim(c)
+		if err != nil {
+			return final(err)
+		}
+		errs = append(errs, held.newer(&h.Members[i].Handle))
+	}
+	return joined(errs)
+}
+
 // joined is permanent only if each error is: the others may be cured by another
 // attempt, which does nothing where there is nothing left to do.
 func joined(errs []error) error {
 	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	var later interface{ RetryAfter() time.Duration }
 	permanent := !slices.ContainsFunc(errs, func(err error) bool { return !stage.IsPermanent(err) })
-	switch err := errors.Join(errs...); {
-	case err == nil || permanent:
+	err := errors.Join(errs...)
+	if err == nil || permanent {
 		return err
-	default:
-		return fmt.Errorf("group: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+	flat := fmt.Errorf("group: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if errors.As(err, &later) {
+		return stage.RetryAfter(later.RetryAfter(), flat)
+	}
+	return flat
 }

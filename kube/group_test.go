@@ -84,6 +84,56 @@ func TestGroupWaitsBeforeTheOldVersionGoes(t *testing.T) {
 	})
 }
 
+// The new version of an App that waits for the others loses its pods: the traffic goes
+// back at once, as it would if the App were released alone.
+func TestGroupMemberThatWaitsGoesBackFromAFailure(t *testing.T) {
+	groupWorld(t, func(w *world, g kube.Group) {
+		s := strategy.RedBlack{KeepOld: 5 * time.Minute, ProgressDeadline: 30 * time.Minute}
+		_, err := w.group(g, "run-1/prod/1", "v1", "v1", s).run()
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		r := w.group(g, "run-2/prod/1", "v2", "never", s)
+		go func() { _, err := r.run(); done <- err }()
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, map[string]int{"v2": 1}, w.serving())
+		require.Equal(t, 1, w.states()["shop v1"])
+		w.unready("v2")
+		time.Sleep(time.Minute)
+		require.Equal(t, map[string]int{"v1": 1}, w.serving())
+		var failed *kube.GroupError
+		require.ErrorAs(t, <-done, &failed)
+		require.Equal(t, "shop/shop", failed.App)
+		require.Empty(t, failed.Unrestored)
+		require.Equal(t, groupOld, w.states())
+	})
+}
+
+// People may hold an App that its Group holds already: it is theirs to resume then.
+func TestGroupIsHeldWhileAMemberWaits(t *testing.T) {
+	groupWorld(t, func(w *world, g kube.Group) {
+		s := strategy.RedBlack{KeepOld: strategy.Immediately}
+		_, err := w.group(g, "run-1/prod/1", "v1", "v1", s).run()
+		require.NoError(t, err)
+		began := time.Now()
+		r := w.group(g, "run-2/prod/1", "v2", "slow", s)
+		r.crash = func() bool {
+			at := time.Since(began)
+			switch {
+			case at > 20*time.Minute && len(r.told) == 1:
+				require.Equal(t, 1, w.states()["shop v1"])
+				r.told = append(r.told, pipeline.Told{N: 2, Say: string(strategy.Resume), At: time.Now()})
+			case at > time.Minute && len(r.told) == 0:
+				r.told = []pipeline.Told{{N: 1, Say: string(strategy.Hold), At: time.Now()}}
+			}
+			return false
+		}
+		_, err = r.run()
+		require.NoError(t, err)
+		require.Greater(t, time.Since(began), 20*time.Minute)
+		require.Equal(t, map[string]int{"shop v2": 1, "worker slow": 2}, w.states())
+	})
+}
+
 func TestGroupCrashPoints(t *testing.T) {
 	for _, worker := range []string{"v2", "bad"} {
 		for n, reached := offset(t, stride(5)), true; reached; n += stride(5) {
@@ -119,6 +169,28 @@ func TestGroupCrashPoints(t *testing.T) {
 			})
 		}
 	}
+}
+
+// One App has been released alone since: the Group is undone no more, neither as a
+// whole nor in part.
+func TestGroupIsUndoneAsAWholeOrNotAtAll(t *testing.T) {
+	groupWorld(t, func(w *world, g kube.Group) {
+		s := strategy.RedBlack{KeepOld: strategy.Immediately}
+		_, err := w.group(g, "run-1/prod/1", "v1", "v1", s).run()
+		require.NoError(t, err)
+		r := w.group(g, "run-2/prod/1", "v2", "v2", s)
+		out, err := r.run()
+		require.NoError(t, err)
+		w.app = g.Apps[0]
+		w.app.Env, w.app.Cluster = "prod", w.client
+		_, err = w.release("run-3/web/1", "v3", s)
+		require.NoError(t, err)
+		before := w.states()
+		require.ErrorIs(t, r.connected().Undo(r.ctx(context.Background()), r.in, &out), kube.ErrDrift)
+		w.client.Close()
+		require.Equal(t, before, w.states())
+		require.Equal(t, 2, before["worker v2"])
+	})
 }
 
 func TestGroupIsAbortedAndTold(t *testing.T) {

@@ -43,8 +43,12 @@ func groupWorld(t *testing.T, f func(w *world, g kube.Group)) {
 		w := &world{t: t}
 		w.k = kubetest.New(kubetest.Options{Namespaces: []string{"shop"}, Pods: func(p *corev1.Pod) kubetest.Behavior {
 			image := p.Spec.Containers[0].Image
-			return kubetest.Behavior{Crash: strings.Contains(image, digest("bad").String()), NeverReady: strings.Contains(image, digest("never").String()),
+			b := kubetest.Behavior{Crash: strings.Contains(image, digest("bad").String()), NeverReady: strings.Contains(image, digest("never").String()),
 				ReadyDelay: 3 * time.Second}
+			if strings.Contains(image, digest("slow").String()) {
+				b.ReadyDelay = 5 * time.Minute
+			}
+			return b
 		}})
 		defer w.k.Close()
 		w.connect()
@@ -151,7 +155,7 @@ func (w *world) states() map[string]int {
 	out := map[string]int{}
 	for _, p := range list.Items {
 		name := "?"
-		for _, state := range []string{"v1", "v2", "bad", "never"} {
+		for _, state := range []string{"v1", "v2", "bad", "never", "slow"} {
 			if strings.HasSuffix(p.Spec.Containers[0].Image, digest(state).String()) {
 				name = p.Labels["app"] + " " + state
 			}

@@ -17,9 +17,14 @@ import (
 const HandleFormat = 1
 
 // MaxRecord limits a Handle, and thereby a release record, in bytes of JSON. A
-// release whose inverses need more is refused before anything is written.
-// ConfigMaps and Secrets do not count: they are kept in the cluster.
+// release whose inverses need more is refused before anything is written; 64 KiB
+// of it are for what a release notes while it runs. ConfigMaps and Secrets do not
+// count: they are kept in the cluster.
 const MaxRecord = 512 << 10
+
+// growth is by how much a Handle may grow: nothing is refused because of its size
+// once the release has begun, since it could not be ended.
+const growth = 64 << 10
 
 // Phase says which part of a release is under way.
 type Phase string
@@ -55,7 +60,8 @@ type Handle struct {
 	Workload    Object   `json:"workload"`              // the Deployment that is written
 	Existed     bool     `json:"existed,omitempty"`     // it was there before the release
 	Autoscalers []string `json:"autoscalers,omitempty"` // Deployments that a HorizontalPodAutoscaler scales
-	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload
+	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload, or Scaled
+	Scaled      string   `json:"scaled,omitempty"`      // the Deployment that they are to scale, if it is not Workload
 	Fronts      []Front  `json:"fronts,omitempty"`
 	Before      []Write  `json:"before,omitempty"`
 	After       []Write  `json:"after,omitempty"`
@@ -73,6 +79,7 @@ type Handle struct {
 	Rules     []string         `json:"rules,omitempty"`   // which rule each of these is of
 	Switch    *Switch          `json:"switch,omitempty"`  // with an IngressSwitch
 	Journal   strategy.Journal `json:"journal"`
+	Cut       bool             `json:"cut,omitempty"`       // the time of an Abort or Undo was over on the way back; the next call goes on with it
 	TakenBack bool             `json:"takenBack,omitempty"` // changed objects are as they were, but for those in Stays
 	Stays     []string         `json:"stays,omitempty"`     // why objects could not be taken back
 	Cause     string           `json:"cause,omitempty"`     // why the release turned back, if not because of the workload
@@ -98,6 +105,7 @@ type Write struct {
 	Backup  string          `json:"backup,omitempty"`  // the Secret that holds them instead
 	Former  json.RawMessage `json:"former,omitempty"`  // the whole object, of one that is deleted, be it to be made anew
 	Scales  bool            `json:"scales,omitempty"`  // an autoscaler that follows the traffic from one Deployment to the other
+	Job     types.UID       `json:"job,omitempty"`     // of a Job that the write has started, which is not started again when it is gone
 	Made    bool            `json:"made,omitempty"`    // the write has happened and its object was ready
 	Back    bool            `json:"back,omitempty"`    // it is taken back, or that was given up
 }
@@ -143,6 +151,18 @@ func (h *Handle) baselineSelector(o Object) map[string]string {
 func (h *Handle) session() string { return h.Namespace + "/" + h.App + "/" + h.Key }
 
 func (h *Handle) enter(p Phase) { h.Phase, h.Since, h.Failing = p, time.Now(), time.Time{} }
+
+// anew gives a process that takes the release over the time of the phase once more if
+// most of it is gone: it may have passed while nobody worked on it.
+func (h *Handle) anew(timeout time.Duration) {
+	since := h.Since
+	if h.Phase == Rollout || h.Phase == Done {
+		since = h.Failing // all else the strategy sees to
+	}
+	if !since.IsZero() && time.Since(since) >= timeout/2 {
+		h.enter(h.Phase)
+	}
+}
 
 // check refuses a handle that this App cannot go on with.
 func (h *Handle) check(a App) error {

@@ -53,6 +53,9 @@ func (rel *release) hear(told []pipeline.Told) bool {
 		if back && h.Journal.Outcome == strategy.Succeeded {
 			s.Kind = strategy.Rollback // it reopens a rollout that has succeeded
 		}
+		if s.Kind == strategy.Hold {
+			unheld(&h.Journal) // it is people who hold it now, until they resume it
+		}
 		j, err := h.Journal.Signal(s)
 		if err != nil {
 			continue // Hears has refused it before

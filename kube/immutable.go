@@ -215,6 +215,10 @@ func differs(former, live *unstructured.Unstructured) bool {
 
 func (c *Cluster) removeHow(ctx context.Context, o Object, uid types.UID, how metav1.DeletionPropagation) error {
 	at, err := c.at(ctx, o)
+	var unknown *UnknownKindError
+	if errors.As(err, &unknown) {
+		return nil // it went with its definition
+	}
 	if err != nil {
 		return err
 	}

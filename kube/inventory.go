@@ -50,8 +50,8 @@ func merged(old []Object, gone []Write, now []Object) []Object {
 
 // surveyPruned plans to delete what earlier releases of the App applied and the
 // manifests do not hold any more. An object that somebody else has made since,
-// that another App has now, or that the App's field manager does not own, is left
-// alone.
+// that another App has now, that the App's field manager does not own, or whose kind
+// the cluster does not serve any more, is left alone.
 func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory []Object) error {
 	if !a.Prune {
 		return nil
@@ -70,7 +70,7 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 		if holds(others, o) {
 			continue
 		}
-		live, err := a.Cluster.get(ctx, o)
+		live, err := a.Cluster.standing(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (a App) surveyPruned(ctx context.Context, h *Handle, r *rendered, inventory
 		}
 		w := Write{Object: o, UID: live.GetUID()}
 		if o.is("", "Secret") || o.is("", "ConfigMap") {
-			w.Backup = a.backupName(h.Key, o)
+			w.Backup = a.backupName(h, o)
 		} else if w.Former, err = json.Marshal(portable(live).Object); err != nil {
 			return fmt.Errorf("%s: record: %w", o, err)
 		}

@@ -1,8 +1,10 @@
 package kube_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,6 +33,35 @@ func TestCustomObjectIsTakenBack(t *testing.T) {
 				require.ErrorAs(t, err, &failed)
 				require.True(t, failed.Restored, "%v", err)
 				require.Equal(t, before, w.database().Object["spec"])
+			})
+		})
+	}
+}
+
+// A Service that had no selector, with addresses of somebody else's, has none again.
+func TestServiceWithoutSelectorIsRestored(t *testing.T) {
+	for name, image := range map[string]string{"fails": "bad", "is undone": "v1"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, shopYAML, func(w *world) {
+				w.app.TakeFields = true
+				w.images["bad"] = kubetest.Behavior{Crash: true}
+				w.kubectl("apiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec: {ports: [{port: 80, targetPort: 8080}]}\n")
+				before := w.picture()
+				e := w.engine("run-1/prod/1", image, strategies["redblack"])
+				rel, err := e.run()
+				if image == "bad" {
+					var failed *kube.RolloutError
+					require.ErrorAs(t, err, &failed)
+					require.True(t, failed.Restored, "%v", err)
+				} else {
+					require.NoError(t, err)
+					require.Equal(t, map[string]int{"v1": 3}, w.serving())
+					ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+					defer w.client.Close()
+					defer cancel()
+					require.NoError(t, w.app.Undo(e.ctx(ctx), e.in, &rel))
+				}
+				require.Equal(t, before["Service shop"], w.picture()["Service shop"])
 			})
 		})
 	}

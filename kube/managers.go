@@ -41,7 +41,7 @@ func (a App) isOwn(manager string) bool {
 	return slices.Contains([]string{a.owner(), a.owner() + scaleSuffix, a.owner() + trafficSuffix}, manager)
 }
 
-// applySelector applies a Service's selector and nothing else.
+// applySelector applies a Service's selector and nothing else; a nil one gives it up.
 func (a App) applySelector(ctx context.Context, o Object, selector map[string]string, notes map[string]any) (*unstructured.Unstructured, error) {
 	sel := make(map[string]any, len(selector))
 	for k, v := range selector {
@@ -52,5 +52,8 @@ func (a App) applySelector(ctx context.Context, o Object, selector map[string]st
 		"metadata": map[string]any{"name": o.Name, "namespace": o.Namespace, "annotations": notes},
 		"spec":     map[string]any{"selector": sel},
 	}}
+	if selector == nil {
+		delete(u.Object, "spec")
+	}
 	return a.applyAs(ctx, u, applyMode{owner: a.owner() + trafficSuffix, force: a.TakeFields})
 }

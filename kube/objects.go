@@ -30,6 +30,10 @@ func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructure
 		if err != nil || out == nil {
 			return detail, false, err
 		}
+		if objectOf(out).is("batch", "Job") && writes[i].Job == "" {
+			writes[i].Job = out.GetUID()
+			return out.GetKind() + " " + out.GetName() + " has been started", false, nil
+		}
 		if detail, ok, err := a.await(ctx, h, out); err != nil || !ok {
 			return detail, false, err
 		}
@@ -44,6 +48,10 @@ func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructure
 // applyObject performs one write; without an object it reports what it waits
 // for.
 func (a App) applyObject(ctx context.Context, h *Handle, u *unstructured.Unstructured, w Write) (*unstructured.Unstructured, string, error) {
+	if w.Job != "" {
+		out, err := a.startedJob(ctx, u, w.Job)
+		return out, "", err
+	}
 	if w.Backup != "" {
 		if err := a.backUp(ctx, h, u, w.Backup); err != nil {
 			return nil, "", err
@@ -213,7 +221,7 @@ func (a App) removeCreated(ctx context.Context, h *Handle) error {
 		if !w.created() || slices.Contains(keptKinds, w.Object.Kind) {
 			continue
 		}
-		live, err := a.Cluster.get(ctx, w.Object)
+		live, err := a.Cluster.standing(ctx, w.Object)
 		if err != nil {
 			return err
 		}

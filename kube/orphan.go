@@ -149,16 +149,36 @@ func (a App) expel(ctx context.Context, h *Handle) error {
 	return nil
 }
 
-// expelled reports whether any of the objects was written by a process of a
-// higher epoch of the same release.
+// expelled reports whether any of the App's objects was written by a process of a
+// higher epoch of the same release. Of a release that has not begun there are none: its
+// key was used before.
 func (t *target) expelled(lists ...[]*unstructured.Unstructured) error {
 	for _, list := range lists {
 		for _, u := range list {
 			notes := u.GetAnnotations()
-			if f := version(notes[AnnotationFence]); notes[AnnotationRelease] == t.h.Key && f > t.fence {
+			switch f := version(notes[AnnotationFence]); {
+			case notes[AnnotationRelease] != t.h.Key || !t.mine(u):
+			case t.begins:
+				return &KeyError{App: t.app.Namespace + "/" + t.app.Name, Release: t.h.Key, Object: objectOf(u)}
+			case f > t.fence:
 				return fmt.Errorf("release %s: %w: %s was written in epoch %d, this process has %d", t.h.Key, ErrStale, objectOf(u), f, t.fence)
 			}
 		}
 	}
 	return nil
+}
+
+// mine reports whether the App alone writes an object. The key of another App's release
+// in the namespace may be the same, by an engine that knows nothing of this one.
+func (t *target) mine(u *unstructured.Unstructured) bool {
+	o, split := objectOf(u), t.app.splitter()
+	switch {
+	case u.GetLabels()[LabelApp] == t.app.Name, t.h.isFront(o):
+		return true
+	case o.Kind == t.s.kind:
+		return t.app.has(u)
+	case t.h.Switch != nil:
+		return t.h.Switch.Entry.same(o)
+	}
+	return split != nil && split.entry(t.app).same(o)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +162,46 @@ func TestLongOutageEndsNoRelease(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A write that the API server puts off is not sent again as it is: the new version's
+// pods may have died meanwhile.
+func TestScaleDownThatIsPutOffIsDecidedAnew(t *testing.T) {
+	bubble(t, shopYAML, func(w *world) {
+		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
+		require.NoError(t, err)
+		hit := make(chan struct{})
+		strike := sync.OnceFunc(func() { close(hit) })
+		over := w.k.Inject(kubetest.Fault{Code: 429, RetryAfter: 2 * time.Second, Match: func(r kubetest.Request) bool {
+			if r.Manager == "gennaker-scale" {
+				strike()
+			}
+			return r.Manager == "gennaker-scale"
+		}})
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
+			done <- err
+		}()
+		<-hit
+		w.k.ResetRequests()
+		w.unready("v2")
+		time.Sleep(3 * time.Second)
+		over()
+		asked := 0
+		for _, r := range w.k.Requests() {
+			if r.Verb == "watch" {
+				asked++
+			}
+		}
+		require.GreaterOrEqual(t, asked, 4, "requests for the present state")
+		for range 30 {
+			require.Equal(t, 3, w.running()["v1"])
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, map[string]int{"v1": 3}, w.serving())
+		require.Error(t, <-done)
+	})
 }
 
 // A watch that ends, as each does in time, costs no more than another one.

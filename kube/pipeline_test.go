@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/gennaker/gennaker/kube/kubetest"
 	"github.com/gennaker/gennaker/pipeline"
 	"github.com/gennaker/gennaker/stage"
+	"github.com/gennaker/gennaker/strategy"
 )
 
 var (
@@ -54,4 +56,34 @@ func TestDeployStageOnTheEngine(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A release of an App that another one holds for an hour waits for it.
+func TestReleaseWaitsForAnother(t *testing.T) {
+	bubble(t, smallYAML, func(w *world) {
+		defer w.client.Close()
+		def := pipeline.Define("shop", 1, func(b *pipeline.Builder, in pipeline.Ref[artifact.Set]) pipeline.Ref[stage.Release] {
+			return stage.Deploy(b, "prod", w.app, in, strategy.RedBlack{KeepOld: time.Hour})
+		})
+		engine := pipeline.New(pipeline.NewMemory(), pipeline.Options{})
+		require.NoError(t, engine.Register(def))
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- engine.Run(ctx) }()
+		defer func() { cancel(); require.NoError(t, <-done) }()
+		start := func(id, image string) *pipeline.Run[stage.Release] {
+			run, err := pipeline.Start(ctx, engine, def, id, set(t, image))
+			require.NoError(t, err)
+			return run
+		}
+		_, err := start("one", "v1").Wait(ctx)
+		require.NoError(t, err)
+		two := start("two", "v2")
+		time.Sleep(time.Minute)
+		_, err = start("three", "v3").Wait(ctx)
+		require.NoError(t, err)
+		_, err = two.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{"v3": 1}, w.serving())
+	})
 }

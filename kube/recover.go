@@ -87,6 +87,7 @@ func (a App) recover(c *stage.Ctx, h *Handle, r *rendered, way Way, by string) e
 	if err := a.takeOver(c, h, c.Fence()); err != nil {
 		return err
 	}
+	h.anew(a.timeout())
 	if err := a.expel(c, h); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,6 +36,17 @@ func (c *Cluster) get(ctx context.Context, o Object) (*unstructured.Unstructured
 		return nil, nil
 	}
 	return u, objectError("get", o, err)
+}
+
+// standing returns the live object, or nil when there is none: that of a kind which
+// the cluster does not serve, as when an operator was removed, cannot be there.
+func (c *Cluster) standing(ctx context.Context, o Object) (*unstructured.Unstructured, error) {
+	u, err := c.get(ctx, o)
+	var unknown *UnknownKindError
+	if errors.As(err, &unknown) {
+		return nil, nil
+	}
+	return u, err
 }
 
 // applyMode says how a configuration is applied.

@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -17,13 +19,15 @@ const startTime = 10 * time.Second
 
 // Start renders the manifests, asks the API server by dry run whether it would
 // take every object, records how each is now, and claims the App. Nothing but
-// the claim is written. Every refusal is permanent; ErrBusy is not.
+// the claim is written. Every refusal is permanent; ErrBusy is not: it is
+// waited for, however long. For a
+// key that another release of the App has used, the refusal is a [KeyError].
 func (a App) Start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	ctx, cancel := context.WithTimeout(c, startTime)
 	defer cancel()
 	h, err := patiently(ctx, c.Progress, func() (Handle, error) { return a.start(c, in) })
 	if errors.Is(err, ErrBusy) {
-		return Handle{}, stage.RetryAfter(10*time.Second, err)
+		return Handle{}, stage.Waiting(10*time.Second, err)
 	}
 	return h, final(err)
 }
@@ -48,7 +52,11 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	case err != nil:
 		return Handle{}, err
 	case held.Release == c.Key() && held.Handle != "":
-		return a.decodeHandle(held)
+		h, err := a.decodeHandle(held)
+		if err == nil && !h.answers(in) {
+			err = &KeyError{App: a.Namespace + "/" + a.Name, Release: h.Key, Set: h.Set, Running: !held.Ended}
+		}
+		return h, err
 	case held.object != nil && !held.Ended:
 		return Handle{}, &BusyError{App: a.Namespace + "/" + a.Name, Release: held.Release}
 	}
@@ -72,8 +80,8 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.checkKind(c, held, objectOf(r.workload)); err != nil {
 		return Handle{}, err
 	}
-	if !h.Native {
-		r.retarget(a, r.versioned().GetName())
+	if err := a.follow(c, &h, r); err != nil {
+		return Handle{}, err
 	}
 	r.led = held.led()
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {
@@ -87,7 +95,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if h.Switch != nil {
 		session.watchRoutes(a, &h)
 	}
-	t := &target{app: a, s: session, r: r, h: &h}
+	t := &target{app: a, s: session, r: r, h: &h, begins: true}
 	seen, err := t.Observe(c)
 	if err != nil {
 		return Handle{}, err
@@ -107,6 +115,14 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 // manifests; it is the one object that is written before the handle exists, and
 // it stays, as namespaces do.
 func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) error {
+	data, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("release %s: encode handle: %w", h.Key, err)
+	}
+	if len(data) > MaxRecord-growth {
+		return fmt.Errorf("release %s: %w: its record has %d bytes, at most %d are kept; release large objects apart",
+			h.Key, ErrTooLarge, len(data), MaxRecord-growth)
+	}
 	if held.object == nil {
 		for _, u := range r.before {
 			if u.GetKind() != "Namespace" || u.GetName() != a.Namespace {
@@ -117,15 +133,31 @@ func (a App) claimNew(ctx context.Context, held claim, h *Handle, r *rendered) e
 			}
 		}
 	}
-	var err error
 	if held.Plan, err = a.plan(r).encode(); err != nil {
 		return err
 	}
 	return a.writeClaim(ctx, held, h, false)
 }
 
-// Find returns the release that an earlier Start under this key has claimed.
-func (a App) Find(c *stage.Ctx, _ stage.DeployRequest) (Handle, bool, error) {
+// answers reports whether h is the release that a request asks for. One under way goes
+// on by the strategy with which it has begun, even if the program has another one now.
+func (h *Handle) answers(in stage.DeployRequest) bool {
+	return h.Set.Equal(in.Set) && (h.Phase != Done || sameStrategy(h.Journal.Strategy, in.Strategy))
+}
+
+// sameStrategy compares two strategies as they are recorded; a store may have changed
+// the order of the fields.
+func sameStrategy(a, b strategy.Spec) bool {
+	var x, y any
+	if json.Unmarshal(a.Config, &x) != nil || json.Unmarshal(b.Config, &y) != nil {
+		return a.Kind == b.Kind && bytes.Equal(a.Config, b.Config)
+	}
+	return a.Kind == b.Kind && reflect.DeepEqual(x, y)
+}
+
+// Find returns the release that an earlier Start under this key has claimed for the
+// same request.
+func (a App) Find(c *stage.Ctx, in stage.DeployRequest) (Handle, bool, error) {
 	if err := a.Validate(); err != nil {
 		return Handle{}, false, stage.Permanent(err)
 	}
@@ -134,7 +166,10 @@ func (a App) Find(c *stage.Ctx, _ stage.DeployRequest) (Handle, bool, error) {
 		return Handle{}, false, final(err)
 	}
 	h, err := a.decodeHandle(held)
-	return h, err == nil, final(err)
+	if err != nil || !h.answers(in) {
+		return Handle{}, false, final(err)
+	}
+	return h, true, nil
 }
 
 func (a App) decodeHandle(held claim) (Handle, error) {

@@ -33,7 +33,7 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Obj
 				return err
 			}
 			if err == nil && w != nil {
-				w.Scales = !h.Native && a.scales(u, r.workload.GetKind(), r.versioned().GetName())
+				w.Scales = !h.Native && a.scales(u, r.workload.GetKind(), orText(h.Scaled, r.versioned().GetName()))
 				*list.writes = append(*list.writes, *w)
 			}
 		}
@@ -117,7 +117,7 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 	}
 	w := &Write{Object: o, UID: live.GetUID()}
 	if o.is("", "Secret") || o.is("", "ConfigMap") {
-		w.Backup = a.backupName(h.Key, o)
+		w.Backup = a.backupName(h, o)
 		return w, nil
 	}
 	w.Inverse, err = inverse(live, dry, a.owner())
@@ -125,13 +125,20 @@ func (a App) surveyObject(ctx context.Context, h *Handle, r *rendered, u *unstru
 }
 
 // inverse is the configuration that takes an apply back: of everything that it
-// sets or set before, what is there now.
-func inverse(live, dry *unstructured.Unstructured, owner string) (json.RawMessage, error) {
+// sets or set before, what is there now, and so of the fields more.
+func inverse(live, dry *unstructured.Unstructured, owner string, more ...[]string) (json.RawMessage, error) {
 	fields := union(ownedFields(live, owner), ownedFields(dry, owner))
 	got, _ := extract(live.Object, fields).(map[string]any)
 	out := &unstructured.Unstructured{Object: got}
 	if got == nil || len(fields) == 0 {
 		out.Object = map[string]any{}
+	}
+	for _, path := range more {
+		if v, found, _ := unstructured.NestedFieldCopy(live.Object, path...); found {
+			if err := unstructured.SetNestedField(out.Object, v, path...); err != nil {
+				return nil, err
+			}
+		}
 	}
 	out.SetAPIVersion(dry.GetAPIVersion())
 	out.SetKind(dry.GetKind())
@@ -228,7 +235,7 @@ func (a App) surveyWorkload(ctx context.Context, h *Handle, r *rendered, pending
 	if err != nil || live == nil {
 		return unchangeable(h.Workload, err)
 	}
-	h.NativeRecord, err = inverse(live, dry, a.owner())
+	h.NativeRecord, err = inverse(live, dry, a.owner(), pace(live)...)
 	if err != nil {
 		return err
 	}

@@ -103,9 +103,12 @@ func (rel *release) finishRestore(ctx context.Context) error {
 	if live == nil {
 		return &DriftError{Object: h.Workload, Fields: []string{"the object is gone"}}
 	}
+	if live, err = rel.target.repace(ctx, live, want); err != nil {
+		return err
+	}
 	live = live.DeepCopy()
 	for _, field := range tunedFields {
-		// The strategy has verified the capacity; its parameters are restored by value, not by ownership.
+		// The strategy has verified the capacity, and the pace is restored by value, not by ownership.
 		unstructured.RemoveNestedField(live.Object, field...)
 		unstructured.RemoveNestedField(want.Object, field...)
 	}
@@ -260,7 +263,7 @@ func (a App) takeBackOne(ctx context.Context, h *Handle, w Write) error {
 		}
 	}
 	if data == nil {
-		return nil
+		return a.untouched(ctx, h, w)
 	}
 	if w.Object == h.Workload {
 		return a.takeBackBeside(ctx, h, data)
@@ -272,6 +275,19 @@ func (a App) takeBackOne(ctx context.Context, h *Handle, w Write) error {
 		}
 	}
 	return a.restoreObject(ctx, w.Object, data)
+}
+
+// untouched proves that a write of which there is no backup has not happened, or was
+// taken back before: the Secret may have been lost.
+func (a App) untouched(ctx context.Context, h *Handle, w Write) error {
+	if w.Backup == "" {
+		return nil
+	}
+	live, err := a.Cluster.get(ctx, w.Object)
+	if err != nil || live == nil && !w.Made || live != nil && live.GetAnnotations()[AnnotationRelease] != h.Key {
+		return err
+	}
+	return &DriftError{Object: w.Object, Fields: []string{fmt.Sprintf("%s with its former state is gone", a.backupRef(w.Object, w.Backup))}}
 }
 
 // howFar says how many of the objects of the phase are there.

@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,6 +20,8 @@ type target struct {
 	r     *rendered
 	h     *Handle
 	fence uint64
+	// begins says that nothing of the release can have been written yet.
+	begins bool
 }
 
 // Can says what the target is capable of: versions side by side take a
@@ -208,12 +211,12 @@ func (v *view) count(out *strategy.Version, p *unstructured.Unstructured, minRea
 }
 
 // referenced lists the Services that name the version and are no front, and the
-// Ingresses that lead to its own.
+// Ingresses that lead to its own, but for those that the release prunes.
 func (v *view) referenced(id string) []string {
 	var out []string
 	for _, s := range v.services {
 		sel := stringMap(s.Object, "spec", "selector")
-		if v.isFront(s) || v.isTrack(s) || sel[LabelVersion] != id && sel[labelHash] != id {
+		if v.isFront(s) || v.isTrack(s) || v.goes(s) || sel[LabelVersion] != id && sel[labelHash] != id {
 			continue
 		}
 		out = append(out, objectOf(s).String())
@@ -222,11 +225,16 @@ func (v *view) referenced(id string) []string {
 		return out
 	}
 	for _, u := range v.routes {
-		if u.GetName() != v.h.Switch.Entry.Name && len(ledTo(u, v.h.Switch.track(id))) > 0 {
+		if u.GetName() != v.h.Switch.Entry.Name && !v.goes(u) && len(ledTo(u, v.h.Switch.track(id))) > 0 {
 			out = append(out, objectOf(u).String())
 		}
 	}
 	return out
+}
+
+// goes reports whether the release deletes an object in the end.
+func (v *view) goes(u *unstructured.Unstructured) bool {
+	return !v.h.restoring() && slices.ContainsFunc(v.h.Pruned, func(w Write) bool { return w.Object.same(objectOf(u)) })
 }
 
 func (v *view) isFront(s *unstructured.Unstructured) bool {

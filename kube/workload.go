@@ -186,9 +186,10 @@ func tune(u *unstructured.Unstructured, p strategy.Update, pods int) {
 			partition = max(1, pods-p.Upto)
 		}
 		set(int64(partition), "spec", "updateStrategy", "rollingUpdate", "partition")
-		if p.MaxUnavailable.Floor(100) > 1 {
+		path := []string{"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}
+		if _, has, _ := unstructured.NestedFieldNoCopy(u.Object, path...); has || p.MaxUnavailable.Floor(100) > 1 {
 			// One is what it does anyway, and older servers know no other number.
-			set(amountValue(p.MaxUnavailable), "spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
+			set(amountValue(p.MaxUnavailable), path...)
 		}
 	case "DaemonSet":
 		if p.Paused {

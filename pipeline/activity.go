@@ -181,6 +181,12 @@ func (x *execution) take(in *input, now time.Time) {
 		x.later(ret.stage, rt, ret.next)
 		return
 	}
+	if isWaiting(ret.err) && !isPermanent(ret.err) && x.m.r.Stages[ret.stage].Phase != phaseAbort {
+		rt.troubled, rt.troubles = time.Time{}, 0
+		x.progress(ret.stage, x.m.r.Pipeline, x.m.r.Stages[ret.stage].ID, ret.err.Error())
+		x.later(ret.stage, rt, max(spread(time.Second, x.id), retryAfter(ret.err)))
+		return
+	}
 	if rt.troubles == 0 {
 		rt.troubled = now
 	}

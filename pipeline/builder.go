@@ -54,7 +54,8 @@ type StageOptions struct {
 	Timeout   time.Duration // of one attempt; 0 means none
 	Deadline  time.Duration // of all attempts and waits together, pauses excluded; 0 means none
 	// Tolerance is how long an Effect's Start, Find and Poll may fail in a row
-	// before the stage fails with an unknown outcome; 0 means 15 min.
+	// before the stage fails with an unknown outcome; 0 means 15 min. Errors that say
+	// Waiting() do not count.
 	Tolerance time.Duration
 	// Window is when the stage may begin; the zero value is always open. Until then
 	// it waits, which costs one write; its Deadline does not run meanwhile.

@@ -13,7 +13,7 @@ import (
 // may have; larger things belong in an artifact store.
 const MaxPayload = 1 << 20
 
-// abortTimeout bounds one call of Abort or Undo.
+// abortTimeout bounds one call of Abort or Undo; see unfinished.
 const abortTimeout = 2 * time.Minute
 
 // minPoll is the least wait between two calls of Poll that change nothing.
@@ -282,10 +282,24 @@ func (l *launched) abort(in *input) {
 		}
 	}
 	if _, l.err = protect(func() (json.RawMessage, error) { return nil, w.Abort(l.c, handle) }); l.err != nil {
-		l.trouble(in)
+		if !l.unfinished(in) {
+			l.trouble(in)
+		}
 		return
 	}
 	in.kind = inAborted
+}
+
+// unfinished reports whether the time of a call is over and its work asks for another
+// one: it goes on, and no failure counts.
+func (l *launched) unfinished(in *input) bool {
+	d := retryAfter(l.err)
+	if d <= 0 || isPermanent(l.err) || !l.interrupted(context.DeadlineExceeded) {
+		return false
+	}
+	nothing(in)
+	in.ret.next = d
+	return true
 }
 
 func (l *launched) undo(in *input) {
@@ -306,6 +320,7 @@ func (l *launched) undo(in *input) {
 	switch {
 	case l.interrupted(ErrShutdown):
 		nothing(in)
+	case l.unfinished(in):
 	case l.err != nil:
 		in.kind, in.failure, in.after = inUndone, failureOf(l.err), retryAfter(l.err)
 	default:

@@ -109,6 +109,34 @@ func TestToleranceAndUnknownOutcome(t *testing.T) {
 	})
 }
 
+// An effect that waits for somebody else may do so for as long as its time allows.
+func TestEffectThatWaitsForAnother(t *testing.T) {
+	for name, limit := range map[string]time.Duration{"it goes on": 0, "its deadline passes": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRemote()
+				begun := time.Now()
+				r.start = func(*stage.Ctx) error {
+					if time.Since(begun) < 3*time.Hour {
+						return stage.Waiting(time.Minute, errors.New("it is taken"))
+					}
+					return nil
+				}
+				s := finish(t, begin(t, engine(t), effect(r, stage.Tolerance(time.Minute), stage.Deadline(limit)), "x", 1))
+				if limit == 0 {
+					require.Equal(t, "succeeded remote=succeeded", statusOf(s))
+					require.InDelta(t, 3*time.Hour, time.Since(begun), float64(2*time.Minute))
+					return
+				}
+				st := stageOf(t, s, "remote")
+				require.Equal(t, pipeline.StageFailed, st.Status)
+				require.False(t, st.Unknown, "nothing was begun")
+				require.InDelta(t, limit, time.Since(begun), float64(2*time.Minute))
+			})
+		})
+	}
+}
+
 func TestCancelInEveryPhase(t *testing.T) {
 	block := func(c *stage.Ctx) error { <-c.Done(); return c.Err() }
 	for name, tc := range map[string]struct {

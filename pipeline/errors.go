@@ -99,6 +99,7 @@ func ask(err error) {
 		failureOf(err)
 		retryAfter(err)
 		isUnknown(err)
+		isWaiting(err)
 	}
 }
 
@@ -107,6 +108,12 @@ func ask(err error) {
 func isUnknown(err error) bool {
 	var u interface{ Unknown() bool }
 	return errors.As(err, &u) && u.Unknown()
+}
+
+// isWaiting reports whether an effect waits for somebody else, which is no trouble.
+func isWaiting(err error) bool {
+	var w interface{ Waiting() bool }
+	return errors.As(err, &w) && w.Waiting()
 }
 
 // failureOf makes the record of an error.

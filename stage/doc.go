@@ -44,7 +44,8 @@
 // # Errors
 //
 // A Task returns [Permanent], [RetryAfter], [Detailed] or [Skip] errors to say more
-// than that it failed. Errors are recorded as text; their types do not survive a
+// than that it failed, and an Effect [Waiting] while somebody else has what it needs.
+// Errors are recorded as text; their types do not survive a
 // restart.
 //
 // # Cancellation

@@ -39,7 +39,9 @@ type Task[I, O any] interface {
 //   - Abort ends the effect and returns nil once it is certain that it no longer
 //     goes on, whatever its outcome. It runs when the execution is cancelled and
 //     when an attempt times out, under a context that is not cancelled but has a
-//     deadline of its own, also after a restart of the process.
+//     deadline of its own, two minutes, also after a restart of the process. What
+//     takes longer and gets further returns a RetryAfter error when that is over: it
+//     is called again, and that counts as no failure.
 //
 // H is the handle and must survive encoding to JSON and back, as I and O must.
 // All methods may be called again after a crash and must tolerate it.
@@ -54,7 +56,8 @@ type Effect[I, H, O any] interface {
 // Undoer is implemented by a Task or an Effect whose work can be taken back.
 // Undo runs, in reverse order of the stages, when the pipeline was defined with
 // pipeline.UndoOnFailure. out is nil if the outcome of the stage is unknown;
-// Undo must then look it up. It may be called again after a crash.
+// Undo must then look it up. It may be called again after a crash, and has the time
+// that Effect.Abort has for a call.
 type Undoer[I, O any] interface {
 	Undo(c *Ctx, in I, out *O) error
 }

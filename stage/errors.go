@@ -17,12 +17,24 @@ func Permanent(err error) error {
 }
 
 // RetryAfter marks err as temporary and asks that the next attempt wait at
-// least d, as a server's Retry-After header does.
+// least d, as a server's Retry-After header does. From an Abort or Undo whose time
+// is over it says that the work goes on and needs another call, which is no failure.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
 	return &classified{error: err, after: d}
+}
+
+// Waiting says that an Effect waits for somebody else, and will look again in d: Start
+// could not begin since its target is taken, say. Nothing was begun and nothing is wrong,
+// so that it may last as long as it takes: it does not count for the Tolerance option,
+// only for Timeout and Deadline.
+func Waiting(d time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &classified{error: err, after: d, waiting: true}
 }
 
 // Detailed adds evidence of several lines, such as the tail of a console log or
@@ -49,6 +61,7 @@ type classified struct {
 	error
 	permanent bool
 	after     time.Duration
+	waiting   bool
 	detail    string
 }
 
@@ -67,6 +80,11 @@ func (c *classified) As(target any) bool {
 			*t = afterMark(c.after)
 			return true
 		}
+	case *interface{ Waiting() bool }:
+		if c.waiting {
+			*t = waitingMark{}
+			return true
+		}
 	case *interface{ Detail() string }:
 		if c.detail != "" {
 			*t = detailMark(c.detail)
@@ -79,9 +97,11 @@ func (c *classified) As(target any) bool {
 type (
 	permanentMark struct{}
 	afterMark     time.Duration
+	waitingMark   struct{}
 	detailMark    string
 )
 
 func (permanentMark) Permanent() bool         { return true }
 func (d afterMark) RetryAfter() time.Duration { return time.Duration(d) }
+func (waitingMark) Waiting() bool             { return true }
 func (d detailMark) Detail() string           { return string(d) }

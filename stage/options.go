@@ -53,7 +53,8 @@ func Timeout(d time.Duration) Option { return func(o *pipeline.StageOptions) { o
 func Deadline(d time.Duration) Option { return func(o *pipeline.StageOptions) { o.Deadline = d } }
 
 // Tolerance is how long an Effect's Start, Find, Poll and Abort may fail without
-// a pause before the stage fails with an unknown outcome; default 15 min.
+// a pause before the stage fails with an unknown outcome; default 15 min. Waiting
+// errors do not count.
 func Tolerance(d time.Duration) Option { return func(o *pipeline.StageOptions) { o.Tolerance = d } }
 
 // Window lets the stage begin only when w is open. Until then it waits, and its

@@ -8,7 +8,7 @@ import (
 
 // Rolling lets the platform's own controller replace the pods a few at a time:
 // one write, and then it is watched. Both versions serve meanwhile. It needs few
-// spare pods; going back takes as long as going forward.
+// spare pods; going back takes as long as going forward, and as many pods serve meanwhile.
 //
 // The zero Rolling is a good default: capacity never sinks, because pods are
 // added before others are removed. (Kubernetes itself would take 25% away.) Where

@@ -1,6 +1,7 @@
 package strategy
 
-// restore lets the controller go back to the baseline and verifies it.
+// restore lets the controller go back to the baseline, at the pace of the strategy, and
+// verifies it. The pace that the controller had before is the target's to put back.
 func (s Rolling) restore(t *turn) Decision {
 	b, v := t.j.Baseline, t.release()
 	if len(t.j.Writes) == 0 {
@@ -15,6 +16,7 @@ func (s Rolling) restore(t *turn) Decision {
 	a := Action{Op: OpUpdate, Version: base.ID, Replicas: b.Desired, Update: &Update{}}
 	*a.Update = b.Native.Update
 	a.Update.Paused, a.Update.Upto = false, 0
+	a.Update.MaxSurge, a.Update.MaxUnavailable = s.MaxSurge, s.MaxUnavailable
 	if n.Autoscaled {
 		// Somebody else may have asked for fewer pods meanwhile.
 		a.Replicas, total = 0, n.Desired
