@@ -46,6 +46,29 @@ func (r *rendered) retarget(a App, to string) {
 	}
 }
 
+// follow points the autoscalers of a workload at the Deployment that will run the
+// version: its own one, or that of the manifest's own name if it runs it already.
+func (a App) follow(ctx context.Context, h *Handle, r *rendered) error {
+	if h.Native {
+		return nil
+	}
+	if slices.ContainsFunc(r.after, func(u *unstructured.Unstructured) bool { return a.scales(u, r.workload.GetKind(), a.Name) }) {
+		live, err := a.Cluster.get(ctx, workloadRef("Deployment", a.Namespace, a.Name))
+		if err != nil {
+			return err
+		}
+		if live != nil && str(live.Object, "spec", "template", "metadata", "labels", LabelVersion) == r.version && desired(live) > 0 {
+			h.Scaled = a.Name
+			return nil
+		}
+	}
+	r.retarget(a, r.versioned().GetName())
+	return nil
+}
+
+// scaled is the Deployment to which the autoscalers of the manifests lead.
+func (h *Handle) scaled() string { return orText(h.Scaled, h.Workload.Name) }
+
 // fewest is the minimum of an autoscaler for a workload whose manifest does not tell
 // how many pods it has: the first release need not wait for the autoscaler.
 func (r *rendered) fewest(a App) {
@@ -140,7 +163,7 @@ func isHash(text string) bool {
 // autoscaled reports whether an autoscaler owns the number of pods of a Deployment.
 func (h *Handle) autoscaled(deployment string) bool {
 	if h.Rescaled {
-		return deployment == h.Workload.Name
+		return deployment == h.scaled()
 	}
 	return slices.Contains(h.Autoscalers, deployment)
 }

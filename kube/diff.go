@@ -110,8 +110,8 @@ func (a App) Diff(ctx context.Context, set artifact.Set, s strategy.Strategy) (D
 	if needy, ok := s.(strategy.Needy); ok {
 		d.h.Native = needy.Needs().Native
 	}
-	if !d.h.Native {
-		r.retarget(a, r.versioned().GetName())
+	if err := a.follow(ctx, &d.h, r); err != nil {
+		return Diff{}, err
 	}
 	r.led = held.led()
 	out := Diff{Version: r.version}

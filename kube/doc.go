@@ -104,7 +104,8 @@
 // plane itself which version answers, before the old one goes (a pod learns its
 // version from the label gennaker.dev/version by the downward API). App.Preview is
 // the Service that shows a version before it is live. A strategy that needs more
-// than the App has is refused when the pipeline is defined ([App.Supports]).
+// than the App has is refused when the pipeline is defined ([App.Supports]), and so is
+// one of your own that App.Decode does not find.
 //
 // With an [IngressSwitch] as App.Router, each version has a Service of its own beside
 // its Deployment, NAME-VERSION, and it is the backend of the Ingress that is switched
@@ -162,7 +163,8 @@
 //     the last of them.
 //  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans])
 //     and restored or finished ([Cluster.Recover]) with nothing but a connection
-//     to the cluster; a process that still works on it stops with [ErrStale].
+//     to the cluster, and a Judge to finish what still has analyses to pass; a process
+//     that still works on it stops with [ErrStale].
 //  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects

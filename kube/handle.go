@@ -60,7 +60,8 @@ type Handle struct {
 	Workload    Object   `json:"workload"`              // the Deployment that is written
 	Existed     bool     `json:"existed,omitempty"`     // it was there before the release
 	Autoscalers []string `json:"autoscalers,omitempty"` // Deployments that a HorizontalPodAutoscaler scales
-	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload
+	Rescaled    bool     `json:"rescaled,omitempty"`    // those of the manifests have followed to Workload, or Scaled
+	Scaled      string   `json:"scaled,omitempty"`      // the Deployment that they are to scale, if it is not Workload
 	Fronts      []Front  `json:"fronts,omitempty"`
 	Before      []Write  `json:"before,omitempty"`
 	After       []Write  `json:"after,omitempty"`
@@ -150,6 +151,18 @@ func (h *Handle) baselineSelector(o Object) map[string]string {
 func (h *Handle) session() string { return h.Namespace + "/" + h.App + "/" + h.Key }
 
 func (h *Handle) enter(p Phase) { h.Phase, h.Since, h.Failing = p, time.Now(), time.Time{} }
+
+// anew gives a process that takes the release over the time of the phase once more if
+// most of it is gone: it may have passed while nobody worked on it.
+func (h *Handle) anew(timeout time.Duration) {
+	since := h.Since
+	if h.Phase == Rollout || h.Phase == Done {
+		since = h.Failing // all else the strategy sees to
+	}
+	if !since.IsZero() && time.Since(since) >= timeout/2 {
+		h.enter(h.Phase)
+	}
+}
 
 // check refuses a handle that this App cannot go on with.
 func (h *Handle) check(a App) error {

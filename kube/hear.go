@@ -15,13 +15,18 @@ import (
 func (a App) Hears(say string) error { return stage.Signals(say) }
 
 // Supports implements stage.Supporter: it refuses a strategy that needs more than
-// the App's Router and Judge can do.
+// the App's Router and Judge can do, and one of your own that App.Decode does not find.
 func (a App) Supports(s strategy.Strategy) error {
 	if s == nil {
 		return errors.New("no strategy")
 	}
 	if err := a.checkRouter(); err != nil {
 		return fmt.Errorf("app %q: %w", a.Name, err)
+	}
+	if spec, err := strategy.Encode(s); err == nil {
+		if _, err := a.decode(spec); err != nil {
+			return fmt.Errorf("app %q: Decode: %w", a.Name, err)
+		}
 	}
 	err := strategy.Supports(&target{app: a}, s)
 	if _, ok := a.Router.(IngressSwitch); ok && err != nil {

@@ -64,21 +64,3 @@ func TestJobRunsOnceThoughTheProcessDies(t *testing.T) {
 		require.Equal(t, 1, made, "times that the migration has run")
 	})
 }
-
-// Nobody works on the release for a while, as while the machine is moved: that is not
-// the fault of its objects, which nobody has even applied yet.
-func TestZZProcessIsDownWhileObjectsAreApplied(t *testing.T) {
-	worker := "---" + strings.Replace(workerYAML, "image: shop/worker", `image: "worker:v1-readydelay_5s"`, 1)
-	bubble(t, smallYAML+worker, func(w *world) {
-		e := w.engine("run-1/prod/1", "v1", strategies["redblack"])
-		e.crash = func(where string) bool { return where == "after start" }
-		_, err := e.run()
-		require.ErrorIs(t, err, errCrash)
-		time.Sleep(15 * time.Minute)
-		w.connect()
-		e.fence++
-		e.crash = nil
-		_, err = e.run()
-		require.NoError(t, err)
-	})
-}

@@ -42,7 +42,10 @@ func (a App) attach(c *stage.Ctx, h *Handle) (*release, error) {
 // join makes a release ready to go on with what was rendered.
 func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	if !h.Native {
-		r.retarget(a, h.Workload.Name)
+		r.retarget(a, h.scaled())
+	}
+	if c.Fence() > h.Fence {
+		h.anew(a.timeout())
 	}
 	if !a.Cluster.has(h.session()) || c.Fence() > h.Fence {
 		if err := a.takeOver(c, h, c.Fence()); err != nil {
@@ -51,17 +54,22 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	}
 	t := &target{app: a, s: a.Cluster.session(h.session(), h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a, h)
-	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
+	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken(), Decode: a.decode}}, nil
 }
 
 // Poll goes on with the release until something must be persisted, the budget
 // is over, or the release has ended.
 func (a App) Poll(c *stage.Ctx, h *Handle) (stage.Status[stage.Release], error) {
 	ctx, cancel := context.WithTimeout(c, startTime)
+	since, failing := h.Since, h.Failing
 	rel, err := patiently(ctx, c.Progress, func() (*release, error) { return a.attach(c, h) })
 	cancel()
 	if err != nil {
 		return stage.Status[stage.Release]{}, final(err)
+	}
+	if !h.Since.Equal(since) || !h.Failing.Equal(failing) {
+		rel.target.s.rest(c.Err() != nil)
+		return next("another process goes on with it"), nil // its time is persisted first, or errors would have it anew again and again
 	}
 	st, err := rel.poll(c)
 	done, _ := st.Done()
@@ -200,7 +208,7 @@ func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Relea
 	case err != nil:
 		return rel.again(ctx, "", err)
 	}
-	h.Journal = j
+	h.Journal = rel.prove(long, j)
 	switch {
 	case j.Outcome == strategy.Succeeded:
 		h.enter(Following)

@@ -36,7 +36,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.Validate(); err != nil {
 		return Handle{}, err
 	}
-	s, err := strategy.Decode(in.Strategy)
+	s, err := a.decode(in.Strategy)
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
 	}
@@ -80,8 +80,8 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.checkKind(c, held, objectOf(r.workload)); err != nil {
 		return Handle{}, err
 	}
-	if !h.Native {
-		r.retarget(a, r.versioned().GetName())
+	if err := a.follow(c, &h, r); err != nil {
+		return Handle{}, err
 	}
 	r.led = held.led()
 	if err := a.survey(c, &h, r, held.Inventory); err != nil {

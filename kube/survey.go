@@ -33,7 +33,7 @@ func (a App) survey(ctx context.Context, h *Handle, r *rendered, inventory []Obj
 				return err
 			}
 			if err == nil && w != nil {
-				w.Scales = !h.Native && a.scales(u, r.workload.GetKind(), r.versioned().GetName())
+				w.Scales = !h.Native && a.scales(u, r.workload.GetKind(), orText(h.Scaled, r.versioned().GetName()))
 				*list.writes = append(*list.writes, *w)
 			}
 		}
