@@ -205,7 +205,8 @@
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
 // App.Timeout is over. An API server that answers nothing at all, or no list, is
-// waited for.
+// waited for, and so is another release that holds the App, however long that takes
+// (stage.Waiting): one that nobody works on any more must be recovered.
 //
 // # Cancellation
 //
