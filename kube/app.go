@@ -40,6 +40,9 @@ type App struct {
 	Preview string
 	// Judge answers the questions of a strategy that analyses. It belongs to the program and is not recorded.
 	Judge strategy.Judge
+	// Decode finds a strategy of your own by what is recorded of it, as (strategy.Driver).Decode does; those of package
+	// strategy are known. It belongs to the program: a release goes on, and is taken back, only where it is set.
+	Decode func(strategy.Spec) (strategy.Strategy, error)
 	// Owner is the field manager of everything that is applied. Default DefaultOwner.
 	Owner string
 	// TakeFields takes fields from other field managers instead of reporting a *ConflictError. Set it once, to adopt
@@ -79,6 +82,15 @@ func (a App) Kind() string { return "kube.app/v1" }
 func (a App) Environment() string { return a.Env }
 
 func (a App) owner() string { return cmp.Or(a.Owner, DefaultOwner) }
+
+// decode finds the strategy that is recorded.
+func (a App) decode(spec strategy.Spec) (strategy.Strategy, error) {
+	s, err := strategy.Decode(spec)
+	if unknown := (*strategy.UnknownKindError)(nil); errors.As(err, &unknown) && a.Decode != nil {
+		return a.Decode(spec)
+	}
+	return s, err
+}
 
 func (a App) timeout() time.Duration { return cmp.Or(a.Timeout, DefaultTimeout) }
 

@@ -33,7 +33,7 @@ func (a App) beside(h *Handle, u, live *unstructured.Unstructured) *unstructured
 	u = u.DeepCopy()
 	own, _ := extract(live.Object, ownedFields(live, a.owner())).(map[string]any)
 	was, spec := asTree(own["spec"]), asTree(u.Object["spec"])
-	for _, field := range h.strategyFields() {
+	for _, field := range a.strategyFields(h) {
 		delete(spec, field)
 		if v, ok := was[field]; ok {
 			spec[field] = v
@@ -48,9 +48,9 @@ func (a App) beside(h *Handle, u, live *unstructured.Unstructured) *unstructured
 }
 
 // strategyFields are the fields of a workload's specification that its strategy writes.
-func (h *Handle) strategyFields() []string {
+func (a App) strategyFields(h *Handle) []string {
 	out := []string{"template", "selector", "replicas", "paused", "strategy", "updateStrategy"}
-	s, err := strategy.Decode(h.Journal.Strategy)
+	s, err := a.decode(h.Journal.Strategy)
 	if r, ok := s.(strategy.Rolling); ok && err == nil {
 		if r.ProgressDeadline != strategy.Forever {
 			out = append(out, "progressDeadlineSeconds")

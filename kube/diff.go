@@ -254,6 +254,7 @@ func (d *differ) standing(ctx context.Context) []error {
 		{workloadRef(d.r.workload.GetKind(), d.app.Namespace, ""), &now.workloads},
 		{Object{APIVersion: "v1", Kind: "Service", Namespace: d.app.Namespace}, &now.services},
 		{Object{APIVersion: "v1", Kind: "Pod", Namespace: d.app.Namespace}, &now.pods},
+		{Object{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice", Namespace: d.app.Namespace}, &now.slices},
 	} {
 		err := d.app.Cluster.each(ctx, list.of, "", func(u *unstructured.Unstructured) { *list.into = append(*list.into, u) })
 		if err != nil {

@@ -87,8 +87,9 @@
 // of it, even if its selector matches their labels, too.
 //
 // The Services of an App lead to its pods only: one that leads to pods of others,
-// too, is a [SharedError]. One that leads to its pods now and would lead to none of
-// the new version is a [LostServiceError]. With Rolling, where old and new pods are behind a Service
+// too, or to addresses in an EndpointSlice that somebody has made, is a [SharedError].
+// One that leads to its pods now and would lead to none of the new version is a
+// [LostServiceError]. With Rolling, where old and new pods are behind a Service
 // at once, its selector cannot be changed. A changed targetPort must be one that the
 // pods of both versions declare; better give the container's port a name and use
 // that, which means another number in each version.
@@ -100,11 +101,13 @@
 // counts as moved when every parent of the HTTPRoute has accepted it at its
 // generation, the EndpointSlices behind it have ready addresses, and both have
 // held for the settle time (a parent that does not is named with its condition); of an Ingress nothing can be asked but the slices.
+// Weights that somebody else changes during a step are written again.
 // App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
 // plane itself which version answers, before the old one goes (a pod learns its
 // version from the label gennaker.dev/version by the downward API). App.Preview is
 // the Service that shows a version before it is live. A strategy that needs more
-// than the App has is refused when the pipeline is defined ([App.Supports]).
+// than the App has is refused when the pipeline is defined ([App.Supports]), and so is
+// one of your own that App.Decode does not find.
 //
 // With an [IngressSwitch] as App.Router, each version has a Service of its own beside
 // its Deployment, NAME-VERSION, and it is the backend of the Ingress that is switched
@@ -115,7 +118,8 @@
 //	app := kube.App{…, Router: kube.IngressSwitch{Name: "web"}}
 //
 // People tell a release to promote, hold, resume, roll back or abort while it runs
-// (pipeline.Run.Tell); see the signals of package strategy. Before a rolling update
+// (pipeline.Run.Tell); see the signals of package strategy. One that
+// is held applies no object beside the workload either. Before a rolling update
 // of pods that have no preStop hook Handle.Warning says what it may lose.
 //
 // # Guarantees
@@ -161,7 +165,8 @@
 //     the last of them.
 //  10. A release, or an undo, that nobody resumes can be found ([Cluster.Orphans])
 //     and restored or finished ([Cluster.Recover]) with nothing but a connection
-//     to the cluster; a process that still works on it stops with [ErrStale].
+//     to the cluster, and a Judge to finish what still has analyses to pass; a process
+//     that still works on it stops with [ErrStale].
 //  11. The last pods that a Service leads to are not taken away ([TrafficError]).
 //
 // # Cluster objects
@@ -202,7 +207,8 @@
 // subject. What another attempt would only repeat is marked permanent; network
 // errors, 429 and 5xx are tried again, here first and then by the engine, until
 // App.Timeout is over. An API server that answers nothing at all, or no list, is
-// waited for.
+// waited for, and so is another release that holds the App, however long that takes
+// (stage.Waiting): one that nobody works on any more must be recovered.
 //
 // # Cancellation
 //

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -14,13 +15,18 @@ import (
 func (a App) Hears(say string) error { return stage.Signals(say) }
 
 // Supports implements stage.Supporter: it refuses a strategy that needs more than
-// the App's Router and Judge can do.
+// the App's Router and Judge can do, and one of your own that App.Decode does not find.
 func (a App) Supports(s strategy.Strategy) error {
 	if s == nil {
 		return errors.New("no strategy")
 	}
 	if err := a.checkRouter(); err != nil {
 		return fmt.Errorf("app %q: %w", a.Name, err)
+	}
+	if spec, err := strategy.Encode(s); err == nil {
+		if _, err := a.decode(spec); err != nil {
+			return fmt.Errorf("app %q: Decode: %w", a.Name, err)
+		}
 	}
 	err := strategy.Supports(&target{app: a}, s)
 	if _, ok := a.Router.(IngressSwitch); ok && err != nil {
@@ -55,9 +61,30 @@ func (rel *release) hear(told []pipeline.Told) bool {
 		if err != nil {
 			continue // Hears has refused it before
 		}
+		if s.Kind == strategy.Resume && h.Phase != Rollout {
+			h.enter(h.Phase) // its objects have their time again
+		}
 		if h.Journal = j; back {
 			h.enter(Restoring)
 		}
 	}
 	return heard
+}
+
+// told reports whether there is something to hear.
+func (rel *release) told() bool {
+	select {
+	case <-rel.driver.Wake: // never for nil
+		return true
+	default:
+		return false
+	}
+}
+
+// rests waits until there is something to hear, or ctx ends.
+func (rel *release) rests(ctx context.Context) {
+	select {
+	case <-rel.driver.Wake:
+	case <-ctx.Done():
+	}
 }

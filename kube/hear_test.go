@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/pipeline"
@@ -86,6 +87,45 @@ func TestServiceThatLeadsNowhereWarns(t *testing.T) {
 			w.client.Close()
 			require.NoError(t, err)
 			require.Equal(t, warns, strings.Contains(h.Warning, "Service shop/debug: no pods"), h.Warning)
+		})
+	}
+}
+
+// A release that is held while its objects are to be applied writes no more of them, no
+// migration above all, and nothing is late when it goes on.
+func TestHoldAmongTheObjects(t *testing.T) {
+	const job = "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\nspec:\n  template:\n    spec: {restartPolicy: Never, containers: [{name: m, image: shop/web}]}\n"
+	for name, c := range map[string]struct {
+		at   string // of the detail at which it is held
+		jobs int    // meanwhile
+	}{"before": {"", 0}, "after": {"serves", 1}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, smallYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", strategies["redblack"])
+				require.NoError(t, err)
+				more := "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: more}\nspec: {defaultBackend: {service: {name: shop, port: {number: 80}}}}\n"
+				w.app.Manifests = kube.YAML("shop.yaml", []byte(smallYAML+job+more))
+				e := w.engine("run-2/prod/1", "v2", strategies["redblack"])
+				var held time.Time
+				e.crash = func(string) bool {
+					switch {
+					case held.IsZero() && strings.Contains(e.last(), c.at):
+						held = time.Now()
+						e.told = append(e.told, pipeline.Told{N: 1, Say: string(strategy.Hold), Actor: "ann", At: held})
+					case len(e.told) == 1 && time.Since(held) > 30*time.Minute:
+						jobs, err := w.typed().BatchV1().Jobs("shop").List(context.Background(), metav1.ListOptions{})
+						require.NoError(t, err)
+						require.Len(t, jobs.Items, c.jobs)
+						require.NotContains(t, w.picture(), "Ingress more")
+						e.told = append(e.told, pipeline.Told{N: 2, Say: string(strategy.Resume), Actor: "ann", At: time.Now()})
+					}
+					return false
+				}
+				_, err = e.run()
+				require.NoError(t, err)
+				require.Len(t, e.told, 2)
+				require.Contains(t, w.picture(), "Ingress more")
+			})
 		})
 	}
 }

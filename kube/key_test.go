@@ -62,3 +62,22 @@ func TestKeyThatWasUsedLongBefore(t *testing.T) {
 		})
 	}
 }
+
+// Two Apps of a namespace whose engines know nothing of each other may have the same key.
+func TestKeyOfAnotherApp(t *testing.T) {
+	const worker = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: worker}\nspec:\n  replicas: 1\n  selector: {matchLabels: {app: worker}}\n" +
+		"  template: {metadata: {labels: {app: worker}}, spec: {containers: [{name: web, image: shop/web}]}}\n"
+	for sname, s := range strategies {
+		t.Run(sname, func(t *testing.T) {
+			bubble(t, smallYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", s)
+				require.NoError(t, err)
+				w.connect()
+				w.app.Name, w.app.Manifests = "worker", kube.YAML("worker.yaml", []byte(worker))
+				_, err = w.release("run-1/prod/1", "v2", s)
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"v1": 1, "v2": 1}, w.running())
+			})
+		})
+	}
+}

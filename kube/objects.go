@@ -16,8 +16,8 @@ import (
 // for what each needs before and until it is ready before the next. It reports
 // what it waits for when ctx ends, and true when all are ready. It notes in
 // writes how far it has come. Every step may be repeated: an apply that has
-// happened changes nothing.
-func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructured.Unstructured, writes []Write) (string, bool, error) {
+// happened changes nothing. Between two objects it ends if told says so.
+func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructured.Unstructured, writes []Write, told func() bool) (string, bool, error) {
 	for _, u := range objects {
 		i := slices.IndexFunc(writes, func(w Write) bool { return w.Object == objectOf(u) })
 		if i < 0 || writes[i].Made {
@@ -41,6 +41,9 @@ func (a App) applyObjects(ctx context.Context, h *Handle, objects []*unstructure
 			return detail, false, err
 		}
 		writes[i].Made = true
+		if told() {
+			return objectOf(u).String() + " is there", false, nil
+		}
 	}
 	return "", true, nil
 }

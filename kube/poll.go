@@ -54,7 +54,7 @@ func (a App) join(c *stage.Ctx, h *Handle, r *rendered) (*release, error) {
 	}
 	t := &target{app: a, s: a.Cluster.session(h.session(), h.Workload), r: r, h: h, fence: h.Fence}
 	t.s.watchRoutes(a, h)
-	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken()}}, nil
+	return &release{app: a, h: h, r: r, target: t, driver: strategy.Driver{Target: t, Judge: a.Judge, Wake: c.Woken(), Decode: a.decode}}, nil
 }
 
 // Poll goes on with the release until something must be persisted, the budget
@@ -142,7 +142,11 @@ func next(format string, args ...any) stage.Status[stage.Release] {
 
 // objects applies the objects before or after the workload.
 func (rel *release) objects(ctx context.Context, list []*unstructured.Unstructured, writes []Write, then Phase) (stage.Status[stage.Release], error) {
-	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes)
+	if hold := rel.h.Journal.Signals.Hold; hold != nil {
+		rel.rests(ctx)
+		return next("%s", hold), nil
+	}
+	detail, ok, err := rel.app.applyObjects(ctx, rel.h, list, writes, rel.told)
 	switch {
 	case err != nil || !ok:
 	case then == Rollout:
@@ -206,7 +210,7 @@ func (rel *release) rollout(long, ctx context.Context) (stage.Status[stage.Relea
 	case err != nil:
 		return rel.again(ctx, "", err)
 	}
-	h.Journal = j
+	h.Journal = rel.prove(long, j)
 	switch {
 	case j.Outcome == strategy.Succeeded:
 		h.enter(Following)

@@ -33,6 +33,7 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 	}
 	p := &strategy.Problem{Reason: t.reason, Message: t.text()}
 	if t.waits {
+		v.s.waits[id] = t
 		return p, nil
 	}
 	due := first.Add(v.app.Patience.of(t.class))
@@ -66,9 +67,29 @@ func (v *view) trouble(id string, seen strategy.Version) (trouble, bool) {
 			// Without a deadline of the manifest's own it is the default of the API server.
 			_, own, _ := unstructured.NestedFieldNoCopy(v.r.workload.Object, "spec", "progressDeadlineSeconds")
 			t.waits = t.class == "deadline" && !own
+			if pod, some := v.unreadyPod(id); some && t.class == "deadline" {
+				if t.waits {
+					return pod, true
+				}
+				t.pod, t.container, t.running = pod.pod, pod.container, pod.running
+			}
 			return t, true
 		}
 		if t, bad := createTrouble(d, v.events, writtenAt(d, v.app.owner())); bad && seen.Created < seen.Desired {
+			return t, true
+		}
+	}
+	return v.unreadyPod(id)
+}
+
+// unreadyPod finds a pod of the released version that is not ready for a reason that
+// may pass: the strategy's deadline decides.
+func (v *view) unreadyPod(id string) (trouble, bool) {
+	if id != v.r.version || v.h.restoring() {
+		return trouble{}, false
+	}
+	for _, p := range v.pods[id] {
+		if t, bad := unready(p); bad && !v.replaced(p) {
 			return t, true
 		}
 	}
@@ -105,18 +126,26 @@ func (s *session) collect(ctx context.Context, t trouble, ns string) []string {
 	return lines
 }
 
-// evidence fetches the events of the object in trouble and the end of its log.
+// evidence fetches the events of the object in trouble, and of its pod, and the end
+// of the log.
 func (c *Cluster) evidence(ctx context.Context, t trouble, ns string) []string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	name := t.object[strings.LastIndex(t.object, "/")+1:]
-	var lines []string
-	events, err := c.events(ctx, ns, name)
-	if err == nil {
-		lines = append(lines, events...)
+	names := []string{t.object[strings.LastIndex(t.object, "/")+1:]}
+	if t.pod != "" && t.pod != names[0] {
+		names = append(names, t.pod)
 	}
-	if t.container != "" && t.crashed {
-		log, err := c.logs(ctx, ns, t.pod, t.container, true)
+	var lines []string
+	for _, name := range names {
+		if events, err := c.events(ctx, ns, name); err == nil {
+			lines = append(lines, events...)
+		}
+	}
+	if t.container != "" && (t.crashed || t.running) {
+		log, err := "", error(nil)
+		if t.crashed {
+			log, err = c.logs(ctx, ns, t.pod, t.container, true)
+		}
 		if err != nil || log == "" {
 			log, err = c.logs(ctx, ns, t.pod, t.container, false)
 		}
@@ -126,6 +155,26 @@ func (c *Cluster) evidence(ctx context.Context, t trouble, ns string) []string {
 		}
 	}
 	return lines
+}
+
+// prove adds what the cluster says about the pods for which the strategy has waited
+// in vain. It is called before they are removed.
+func (rel *release) prove(ctx context.Context, j strategy.Journal) strategy.Journal {
+	h, s := rel.h, rel.target.s
+	t, known := s.waits[h.Version]
+	if j.Back == nil || j.Back.Problem == nil || j.Back.Problem.Permanent || len(j.Back.Problem.Evidence) > 0 || !known {
+		return j
+	}
+	back, problem := *j.Back, *j.Back.Problem
+	problem.Evidence = s.collect(ctx, t, h.Namespace)
+	for _, line := range problem.Evidence {
+		if text, warns := strings.CutPrefix(line, "Warning "); warns {
+			_, t.message, _ = strings.Cut(text, ": ") // it says more than the pod's status
+		}
+	}
+	back.Problem, j.Back = &problem, &back
+	h.Trouble = &Trouble{Object: t.object, Pod: t.pod, Container: t.container, Reason: t.reason, Message: t.message}
+	return j
 }
 
 // events returns the last events about an object, oldest first, at most ten.

@@ -23,6 +23,11 @@ const (
 type RecoverOptions struct {
 	// Progress is told what happens, a line at a time; nil tells nobody.
 	Progress func(line string)
+	// Judge answers the questions of a strategy that analyses, for Finish: the cluster does not keep what it has answered
+	// before, so that it is asked again. Nil means that there is none.
+	Judge strategy.Judge
+	// Decode finds a strategy of your own, as App.Decode does.
+	Decode func(strategy.Spec) (strategy.Strategy, error)
 	// By names who asked for it, for the record. The default is "recover".
 	By string
 }
@@ -35,13 +40,14 @@ type RecoverOptions struct {
 //
 // Finish fails with a *RolloutError if the new version does not become ready;
 // the baseline is restored then. It cannot write a Secret that the release had
-// not written yet, since no value is kept, and it has no Judge: a release that
-// still has an analysis to pass goes back. One that is being undone goes back
+// not written yet, since no value is kept. Without RecoverOptions.Judge it refuses a
+// release with an analysis of which the cluster does not show that it has passed, as
+// the switch shows that the one before it has. One that is being undone goes back
 // either way.
 //
-// Its error is ErrStale if the release has ended or another one has begun, and
-// a *RollbackError if the baseline cannot be restored. A nil opts is the zero
-// value.
+// What it refuses is ErrInvalid, and can be recovered as before. Its error is ErrStale
+// if the release has ended or another one has begun, and a *RollbackError if the
+// baseline cannot be restored. A nil opts is the zero value.
 func (c *Cluster) Recover(ctx context.Context, o Orphan, way Way, opts *RecoverOptions) error {
 	if opts == nil {
 		opts = &RecoverOptions{}
@@ -63,9 +69,13 @@ func (c *Cluster) Recover(ctx context.Context, o Orphan, way Way, opts *RecoverO
 		return fmt.Errorf("recover release %s: its plan: %w", o.Release, err)
 	}
 	a := p.app(c, o)
+	a.Judge, a.Decode = opts.Judge, opts.Decode
 	h, err := a.decodeHandle(held)
 	if err != nil {
 		return err
+	}
+	if _, err := a.decode(h.Journal.Strategy); err != nil {
+		return fmt.Errorf("recover release %s: %w", o.Release, err)
 	}
 	call := stage.NewCtx(&pipeline.Call{
 		Context: ctx, Key: h.Key, Fence: max(held.Fence, o.Fence) + 1, Generation: 1, Attempt: 1, Budget: 20 * time.Second, Progress: opts.Progress,
@@ -98,6 +108,10 @@ func (a App) recover(c *stage.Ctx, h *Handle, r *rendered, way Way, by string) e
 	}
 	if err := a.secretsWritten(c, h, r); err != nil {
 		return err
+	}
+	if s, err := a.decode(h.Journal.Strategy); err == nil && a.Judge == nil && !h.restoring() && h.Journal.Asks(s) {
+		return fmt.Errorf("recover release %s: %w: strategy %q has analyses, and nothing in the cluster shows that all have passed; "+
+			"give RecoverOptions.Judge, which is asked again, or restore the release", h.Key, ErrInvalid, s.Kind())
 	}
 	return rel.finish(c)
 }

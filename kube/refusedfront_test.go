@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -62,6 +64,49 @@ spec:
 				_, err := w.release("run-3/prod/1", "v1", s)
 				require.NoError(t, err)
 				require.NoError(t, w.foretold("v2", s))
+			})
+		})
+	}
+}
+
+// A Service that leads to addresses of others as well is refused at once: it never leads
+// to one version alone.
+func TestServiceWithAddressesOfOthersIsRefused(t *testing.T) {
+	ctx := context.Background()
+	name, port, tcp := "", int32(8080), corev1.ProtocolTCP
+	for cname, make := range map[string]func(w *world) error{
+		"EndpointSlice shop-legacy": func(w *world) error {
+			_, err := w.typed().DiscoveryV1().EndpointSlices("shop").Create(ctx, &discoveryv1.EndpointSlice{
+				ObjectMeta:  metav1.ObjectMeta{Name: "shop-legacy", Labels: map[string]string{discoveryv1.LabelServiceName: "shop", discoveryv1.LabelManagedBy: "ann"}},
+				AddressType: discoveryv1.AddressTypeIPv4,
+				Ports:       []discoveryv1.EndpointPort{{Name: &name, Port: &port, Protocol: &tcp}},
+				Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.7"}}},
+			}, metav1.CreateOptions{FieldManager: "ann"})
+			return err
+		},
+		"Pod debug": func(w *world) error {
+			_, err := w.typed().CoreV1().Pods("shop").Create(ctx, &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Name: "debug", Labels: map[string]string{"app": "shop"}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "registry.test/debug:1"}}},
+			}, metav1.CreateOptions{FieldManager: "ann"})
+			return err
+		},
+	} {
+		t.Run(cname, func(t *testing.T) {
+			bubble(t, smallYAML, func(w *world) {
+				_, err := w.release("run-1/prod/1", "v1", strategies["rolling"])
+				require.NoError(t, err)
+				require.NoError(t, make(w))
+				time.Sleep(time.Minute)
+				err = w.untouched(func() error {
+					_, err := w.release("run-2/prod/1", "v2", strategies["rolling"])
+					return err
+				})
+				var shared, foretold *kube.SharedError
+				require.ErrorAs(t, err, &shared)
+				require.Equal(t, cname, shared.Others[0].Kind+" "+shared.Others[0].Name)
+				require.ErrorAs(t, w.foretold("v2", strategies["rolling"]), &foretold)
+				require.Equal(t, shared, foretold)
 			})
 		})
 	}

@@ -26,9 +26,8 @@ type RolloutError struct {
 func (e *RolloutError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "app %s version %s: %s", e.App, e.Version, e.cause())
-	var told *strategy.Error
 	switch {
-	case errors.As(e.Err, &told) && e.Trouble.Object == "":
+	case e.told():
 		// It says itself what became of the baseline.
 	case e.Restored:
 		b.WriteString("; the baseline is restored and verified")
@@ -38,10 +37,17 @@ func (e *RolloutError) Error() string {
 	return b.String()
 }
 
+// told reports whether the strategy's words say more than Trouble does, such as which
+// deadline has passed, and what became of the baseline.
+func (e *RolloutError) told() bool {
+	var told *strategy.Error
+	return errors.As(e.Err, &told) && (e.Trouble.Object == "" || told.Problem != nil && !told.Problem.Permanent)
+}
+
 // cause says what went wrong, without what became of the baseline.
 func (e *RolloutError) cause() string {
 	t := e.Trouble
-	if t.Object == "" {
+	if t.Object == "" || e.told() {
 		return fmt.Sprint(e.Err)
 	}
 	text := t.Object

@@ -160,21 +160,21 @@ func (a App) surveyRouter(ctx context.Context, h *Handle, r *rendered) error {
 	if live == nil {
 		return fmt.Errorf("%s: %w: App.Router names it, but it is neither in the manifests nor in the cluster", o, ErrInvalid)
 	}
-	if err := router.check(live, r.fronts, h.splits()); err != nil {
+	if err := router.check(live, r.fronts, a.splits(h)); err != nil {
 		return err
 	}
-	if h.splits() && slices.ContainsFunc(r.after, is) {
+	if a.splits(h) && slices.ContainsFunc(r.after, is) {
 		r.unsplit = a.unready(o, now, r.fronts)
 	}
 	in := routing{app: a, front: frontOf(live, r.fronts)}
 	if o.Kind == "HTTPRoute" {
 		h.Whole, h.Rules = in.wholeWeights(live)
 	}
-	if !h.splits() {
+	if !a.splits(h) {
 		return nil
 	}
 	tracks := []string{in.front + canaryTrack}
-	if h.needs().Copies {
+	if a.needs(h).Copies {
 		tracks = append(tracks, in.front+baselineTrack)
 	}
 	if err := a.checkTracks(ctx, r, tracks); err != nil {
@@ -236,7 +236,7 @@ func (v *view) split(t strategy.Traffic) strategy.Traffic {
 	if got.stamp.Key == v.h.Key && (t.Stamp.Key != v.h.Key || got.stamp.Step > t.Stamp.Step) {
 		t.Stamp = got.stamp
 	}
-	if v.h.splits() || len(got.weights) > 0 || got.uneven || v.h.Journal.Baseline != nil && splits(v.h.Journal.Baseline.Route) {
+	if v.app.splits(v.h) || len(got.weights) > 0 || got.uneven || v.h.Journal.Baseline != nil && splits(v.h.Journal.Baseline.Route) {
 		t.Accepted, t.Unaccepted = t.Accepted && got.accepted, got.why
 	}
 	if len(got.weights) == 0 && !got.uneven {

@@ -107,7 +107,8 @@ func TestParentWithItsDefaults(t *testing.T) {
 		kube.Unaccepted(route(map[string]any{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound", "message": "no Service"})))
 }
 
-// Somebody adds a rule while the traffic is split: the others keep their weights.
+// Somebody adds a rule while the traffic is split: it is split as well, and all have
+// their weights in the end.
 func TestRuleAddedWhileTheTrafficIsSplit(t *testing.T) {
 	const rule = "- backendRefs: [{name: shop, port: 80}]"
 	shared := "- matches: [{path: {type: PathPrefix, value: /a}}]\n    backendRefs: [{name: shop, port: 80, weight: 100}, {name: assets, port: 80, weight: 100}]\n  " + rule
@@ -120,10 +121,12 @@ func TestRuleAddedWhileTheTrafficIsSplit(t *testing.T) {
 		require.NoError(t, err)
 		at := c.Resource(schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}).Namespace("shop")
 		_, err = at.Patch(t.Context(), "shop", types.JSONPatchType, []byte(
-			`[{"op":"add","path":"/spec/rules/0","value":{"matches":[{"path":{"type":"PathPrefix","value":"/new"}}],"backendRefs":[{"name":"shop","port":80,"weight":7}]}}]`),
+			`[{"op":"add","path":"/spec/rules/0","value":{"matches":[{"path":{"type":"PathPrefix","value":"/new"}}],"backendRefs":[{"name":"shop","port":80,"weight":30},{"name":"assets","port":80}]}}]`),
 			metav1.PatchOptions{FieldManager: "kubectl-edit"})
 		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.Equal(t, "shop:27 shop-canary:3 assets; assets; shop:90 shop-canary:10 assets:100; shop:90 shop-canary:10", w.split())
 		require.NoError(t, <-done)
-		require.Equal(t, "shop:7; assets; shop:100 assets:100; shop", w.split())
+		require.Equal(t, "shop:30 assets; assets; shop:100 assets:100; shop", w.split())
 	})
 }

@@ -18,8 +18,9 @@ import (
 // of the requests for the same hosts and paths. The Ingress is among the App's
 // manifests or was there before, and is not written. It is applied after the rollout, so
 // one that is new, or leads to the App only with this release, is refused where another
-// version serves. Two versions can share the traffic, not three. What comes by its default backend is not split. Somebody else's
-// Ingress of the name NAME-canary is not touched, and a split refused.
+// version serves. Two versions can share the traffic, not three. What comes by its
+// default backend is not split. Somebody else's Ingress of the name NAME-canary is not
+// touched, and a split refused.
 //
 // No controller says when it has taken an Ingress over: what is written counts as
 // accepted, and the strategy's settle time must cover the rest. An Ingress with

@@ -152,7 +152,7 @@ func (t *target) makeTrack(ctx context.Context, v *view, front *unstructured.Uns
 // prepareTrack makes the Service of a version that has just been created, so that
 // its addresses are known everywhere when the traffic comes.
 func (t *target) prepareTrack(ctx context.Context, version string) error {
-	if t.app.splitter() == nil || len(t.r.fronts) == 0 || !t.h.splits() {
+	if t.app.splitter() == nil || len(t.r.fronts) == 0 || !t.app.splits(t.h) {
 		return nil
 	}
 	v, err := t.look(ctx)
@@ -171,12 +171,12 @@ func (t *target) prepareTrack(ctx context.Context, version string) error {
 }
 
 // splits reports whether the release may split the traffic by weight.
-func (h *Handle) splits() bool { return h.needs().Weights }
+func (a App) splits(h *Handle) bool { return a.needs(h).Weights }
 
 // needs are what the release's strategy needs. One that is not known here may need
 // weights.
-func (h *Handle) needs() strategy.Capabilities {
-	s, err := strategy.Decode(h.Journal.Strategy)
+func (a App) needs(h *Handle) strategy.Capabilities {
+	s, err := a.decode(h.Journal.Strategy)
 	if needy, ok := s.(strategy.Needy); ok && err == nil {
 		return needy.Needs()
 	}

@@ -32,6 +32,7 @@ type session struct {
 	mu       sync.Mutex
 	wrote    map[*cache]uint64    // the newest resourceVersion of our own writes
 	since    map[string]time.Time // first sight of trouble, by what it is
+	waits    map[string]trouble   // of versions, that has until a deadline
 	evidence map[string][]string  // collected once, by what it is about
 	hashes   map[string]string    // pod-template-hash of Deployments without a version label, by uid and generation
 	due      time.Time            // when an observation may change without any event
@@ -68,7 +69,7 @@ func (c *Cluster) session(key string, workload Object) *session {
 		pods:      c.hold(gvr("", "pods"), ns, selection{}),
 		services:  c.hold(gvr("", "services"), ns, selection{}),
 		slices:    c.hold(gvr("discovery.k8s.io", "endpointslices"), ns, selection{}),
-		wrote:     map[*cache]uint64{}, since: map[string]time.Time{},
+		wrote:     map[*cache]uint64{}, since: map[string]time.Time{}, waits: map[string]trouble{},
 		evidence: map[string][]string{}, hashes: map[string]string{},
 	}
 	if s.kind != "Deployment" {

@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// A SharedError says that a Service of the App leads to pods of others, too.
+// A SharedError says that a Service of the App leads to pods or addresses of others, too.
 // They would lose it when it is led to one version, and a Service that keeps
 // addresses of others never leads to a version alone. It wraps ErrInvalid.
 type SharedError struct {
 	Service Object
-	Others  []Object // the workloads to which it leads, or pods; at most ten
+	Others  []Object // the workloads to which it leads, pods of none, or EndpointSlices that somebody else writes; at most ten
 }
 
 func (e *SharedError) Error() string {
@@ -23,7 +23,7 @@ func (e *SharedError) Error() string {
 	for i, o := range e.Others {
 		names[i] = o.String()
 	}
-	return fmt.Sprintf("%s: %v: it leads to the App's pods and to %s; give it a selector that only the App's pods match, or take it out of the App's manifests",
+	return fmt.Sprintf("%s: %v: it leads to the App's pods and to %s; give it a selector that only the App's pods match, remove what else it leads to, or take it out of the App's manifests",
 		e.Service, ErrInvalid, strings.Join(names, ", "))
 }
 
@@ -31,11 +31,11 @@ func (e *SharedError) Error() string {
 func (e *SharedError) Unwrap() error { return ErrInvalid }
 
 // standing is what there is in the App's namespace of what a Service may lead to.
-type standing struct{ workloads, services, pods []*unstructured.Unstructured }
+type standing struct{ workloads, services, pods, slices []*unstructured.Unstructured }
 
 func (t *target) standing(ctx context.Context) (standing, error) {
 	snap, _, err := t.s.snapshot(ctx)
-	return standing{snap[t.s.workloads], snap[t.s.services], snap[t.s.pods]}, err
+	return standing{snap[t.s.workloads], snap[t.s.services], snap[t.s.pods], snap[t.s.slices]}, err
 }
 
 // unshared refuses fronts that lead to pods of other workloads, too: of the
@@ -71,8 +71,13 @@ func (a App) unshared(r *rendered, now standing) []error {
 		}
 		for _, p := range now.pods {
 			of := func(sel map[string]string) bool { return subset(sel, p.GetLabels()) }
-			if runs(p) && subset(selector, p.GetLabels()) && !slices.ContainsFunc(known, of) && !ownedByJob(p) {
+			if runs(p) && subset(selector, p.GetLabels()) && !ownedByJob(p) && (!slices.ContainsFunc(known, of) || podVersion(p) == "") {
 				note(objectOf(p))
+			}
+		}
+		for _, s := range now.slices {
+			if s.GetLabels()["kubernetes.io/service-name"] == f.Object.Name && foreignAddresses(s, now.pods) {
+				note(objectOf(s))
 			}
 		}
 		if len(others) > 0 {
@@ -80,6 +85,19 @@ func (a App) unshared(r *rendered, now standing) []error {
 		}
 	}
 	return errs
+}
+
+// foreignAddresses reports whether a slice has addresses that are none of the pods' and
+// no controller of Kubernetes writes: theirs may lag behind the pods, and those of a
+// Service without selector go once it has one.
+func foreignAddresses(slice *unstructured.Unstructured, pods []*unstructured.Unstructured) bool {
+	switch slice.GetLabels()["endpointslice.kubernetes.io/managed-by"] {
+	case "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io":
+		return false
+	}
+	return slices.ContainsFunc(items(slice.Object, "endpoints"), func(e map[string]any) bool {
+		return str(e, "targetRef", "kind") != "Pod" || find(pods, str(e, "targetRef", "name")) == nil
+	})
 }
 
 func templateLabels(u *unstructured.Unstructured) map[string]string {

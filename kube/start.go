@@ -36,7 +36,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err := a.Validate(); err != nil {
 		return Handle{}, err
 	}
-	s, err := strategy.Decode(in.Strategy)
+	s, err := a.decode(in.Strategy)
 	if err != nil {
 		return Handle{}, stage.Permanent(err)
 	}

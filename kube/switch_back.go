@@ -95,7 +95,7 @@ func (rel *release) linger(ctx context.Context) (string, bool) {
 		return "", true
 	}
 	settle := strategy.DefaultSettle
-	if x, err := strategy.Decode(rel.h.Journal.Strategy); err == nil {
+	if x, err := rel.app.decode(rel.h.Journal.Strategy); err == nil {
 		if rb, ok := x.(strategy.RedBlack); ok {
 			settle = max(settle, rb.Settle)
 		}

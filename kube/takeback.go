@@ -176,7 +176,7 @@ func (rel *release) leadsFirst(ctx context.Context) (bool, error) {
 	if j.Outcome != "" || len(j.Writes) == 0 || j.Baseline == nil || j.Baseline.Version == "" || len(rel.h.changed(false)) == 0 {
 		return false, nil
 	}
-	s, err := strategy.Decode(j.Strategy)
+	s, err := rel.app.decode(j.Strategy)
 	if err != nil {
 		return false, nil // the driver will say so
 	}

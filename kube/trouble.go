@@ -52,6 +52,7 @@ type trouble struct {
 	pod       string
 	container string
 	crashed   bool // the log before the last restart tells more
+	running   bool // the log of the container may tell more
 	waits     bool // the strategy's deadline decides
 }
 
@@ -96,6 +97,35 @@ func podTrouble(pod *unstructured.Unstructured) (trouble, bool) {
 		}
 	}
 	return t, false
+}
+
+// unready says why a pod is not ready, as far as its status tells.
+func unready(pod *unstructured.Unstructured) (trouble, bool) {
+	t := trouble{class: "unready", reason: "NotReady", object: objectOf(pod).String(), pod: pod.GetName(), waits: true}
+	if !runs(pod) {
+		return t, false
+	}
+	for _, c := range items(pod.Object, "status", "conditions") {
+		if str(c, "type") != "Ready" {
+			continue
+		}
+		if str(c, "status") == "True" {
+			return t, false
+		}
+		t.reason, t.message = orText(str(c, "reason"), t.reason), str(c, "message")
+	}
+	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
+		for _, c := range items(pod.Object, "status", list) {
+			_, ended, _ := unstructured.NestedMap(c, "state", "terminated")
+			if boolean(c, "ready") || ended && list == "initContainerStatuses" {
+				continue
+			}
+			_, t.running, _ = unstructured.NestedMap(c, "state", "running")
+			t.container = str(c, "name")
+			return t, true
+		}
+	}
+	return t, true
 }
 
 // containerMessage says what happened to a container that waits.

@@ -30,6 +30,7 @@ func (s Canary) tail() RedBlack {
 
 // onward makes what measurements are due and then goes forward.
 func (s Canary) onward(t *turn, n size) Decision {
+	s.displaced(t)
 	if s.failing(t); t.j.Back != nil {
 		return Decision{}
 	}
@@ -37,6 +38,19 @@ func (s Canary) onward(t *turn, n size) Decision {
 		return d
 	}
 	return s.reminded(t, s.forward(t, n))
+}
+
+// displaced begins the move of the step anew if somebody else has changed the weights
+// since it was seen: those in force are neither what the pods are for nor what the step
+// measures.
+func (s Canary) displaced(t *turn) {
+	at := &t.j.Stand
+	if s.ByReplicas || t.o.Traffic.Absent || !at.Moved || at.Weight == 0 || at.Step >= len(s.Steps) {
+		return
+	}
+	if route, _ := s.split(t, at.Weight, 0); !t.o.Traffic.to(route) {
+		at.Moved, at.Displaced, t.j.Propagated = false, true, time.Time{}
+	}
 }
 
 // failing turns the rollout round if the new version fails for good or has lost
@@ -60,7 +74,7 @@ func (s Canary) failing(t *turn) {
 // addresses behind the front lag behind it, and say nothing before.
 func (s Canary) arrived(t *turn) bool {
 	before, _ := s.split(t, t.j.Stand.Weight, 0)
-	return s.ByReplicas || t.j.Stand.Moved || !t.j.Propagated.IsZero() || t.o.Traffic.to(before)
+	return s.ByReplicas || t.j.Stand.Moved || !t.j.Propagated.IsZero() || !t.j.Stand.Displaced && t.o.Traffic.to(before)
 }
 
 // forward is the way to the new version. Its decision counts unless the rollout
@@ -170,7 +184,7 @@ func (s Canary) step(t *turn, n size, st Step) (Decision, bool) {
 		if d, moved := move(t, n, st); !moved {
 			return d, false
 		}
-		t.j.Stand.Moved, t.j.Propagated = true, time.Time{}
+		t.j.Stand.Moved, t.j.Stand.Displaced, t.j.Propagated = true, false, time.Time{}
 		t.j.Stand.Weight = max(t.j.Stand.Weight, st.Weight)
 	}
 	if st.Analysis != nil {

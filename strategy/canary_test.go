@@ -248,3 +248,31 @@ func TestCanaryGoesBackToADegradedBaseline(t *testing.T) {
 	}
 	require.Contains(t, r.writes(), "route traffic to v1")
 }
+
+// Weights that somebody changes during a step are set anew, also back to none, which is
+// no failure of the new version.
+func TestCanaryKeepsItsWeights(t *testing.T) {
+	for name, other := range map[string][]strategy.Share{
+		"other weights":   {{Version: "v1", Weight: 95}, {Version: "v2", Weight: 5}},
+		"the old version": strategy.To("v1"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := canary(t, strategy.Canary{Steps: []strategy.Step{{Weight: 20, Pause: time.Hour}}}, 5, nil)
+			var at time.Time
+			r.each = func(r *rollout) {
+				if at.IsZero() && r.j.Stand.Moved {
+					at = r.c.Now()
+					stamp := r.j.Writes["route/"].Action.Stamp
+					require.NoError(t, r.c.Apply(t.Context(), strategy.Action{Op: strategy.OpRoute, Route: other, Stamp: stamp}))
+				}
+				if d := r.c.Now().Sub(at); !at.IsZero() && d > time.Minute && d < 50*time.Minute {
+					o, err := r.c.Observe(t.Context())
+					require.NoError(t, err)
+					require.Equal(t, []strategy.Share{{Version: "v1", Weight: 80}, {Version: "v2", Weight: 20}}, o.Traffic.Written)
+				}
+			}
+			require.NoError(t, r.run())
+			require.Equal(t, map[string]int{"v2": 5}, r.c.Serving())
+		})
+	}
+}

@@ -23,14 +23,15 @@ func (e *SpecError) Unwrap() error { return e.Err }
 func (e *SpecError) Permanent() bool { return true }
 
 // UnknownKindError reports a recorded strategy that this binary does not know.
-// It was recorded by a newer release or is a strategy of your own, which
-// Driver.Decode must know. It is not permanent: another binary may go on.
+// It was recorded by a newer release or is a strategy of your own, which the field
+// Decode of a Driver, or of what has one, must find. It is not permanent: another
+// binary may go on.
 type UnknownKindError struct {
 	Kind string
 }
 
 func (e *UnknownKindError) Error() string {
-	return fmt.Sprintf("strategy %q: unknown kind; use a release that knows it, or set Driver.Decode", e.Kind)
+	return fmt.Sprintf("strategy %q: unknown kind; use a release that knows it, or, for a strategy of your own, set the field Decode, such as Driver.Decode", e.Kind)
 }
 
 // Error is the end of a rollout that did not succeed.

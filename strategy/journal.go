@@ -77,6 +77,9 @@ type Stand struct {
 	Moved  bool  `json:"moved,omitempty"`  // the step's weight has been seen in force for the settle time
 	Weight int   `json:"weight,omitempty"` // the last weight of which that was so, in percent
 	Runs   []Run `json:"runs,omitempty"`   // analyses that have begun
+	// Displaced says that somebody else has changed the weights since, and that they are
+	// being moved again.
+	Displaced bool `json:"displaced,omitempty"`
 	// Skipped says that there are no steps, because the old version had no ready pod.
 	Skipped bool `json:"skipped,omitempty"`
 }

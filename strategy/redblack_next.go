@@ -143,7 +143,7 @@ func (s RedBlack) prepare(t *turn, n size, v Version) (d Decision, ready bool) {
 		}
 	}
 	if s.Before != nil {
-		if d, passed := t.analyse("before the switch", *s.Before, b.Version); !passed {
+		if d, passed := t.analyse(beforeSwitch, *s.Before, b.Version); !passed {
 			return d, false
 		}
 	}
@@ -185,7 +185,7 @@ func (s RedBlack) arriving(t *turn, version, why string, until time.Time) Decisi
 // cleanup keeps the old versions for a while and then removes their pods.
 func (s RedBlack) cleanup(t *turn, n size, v Version) Decision {
 	if s.After != nil && t.j.Baseline.Version != v.ID {
-		if d, passed := t.analyse("after the switch", *s.After, t.j.Baseline.Version); !passed {
+		if d, passed := t.analyse(afterSwitch, *s.After, t.j.Baseline.Version); !passed {
 			return d
 		}
 	}

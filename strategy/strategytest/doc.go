@@ -7,8 +7,8 @@
 //   - TestTarget is the conformance suite of strategy.Target. Cluster passes it,
 //     and whoever implements a Target runs it.
 //   - Explore runs a strategy through every crash point, every lost reply and
-//     every signal at every step, and checks that the traffic is never in danger
-//     and that the end is right. Run it for a strategy of your own.
+//     every signal at every step, and checks that the traffic is never in danger,
+//     that the end is right and that each signal is obeyed. Run it for a strategy of your own.
 //
 // # Time
 //

@@ -34,8 +34,10 @@ type Scenario struct {
 // somebody resumes), each lost reply, and each signal at each step, alone and
 // followed by a crash. It fails t if any run endangers the traffic, performs a
 // write that was not journaled, repeats one that has happened, does not end, or
-// does not reach what it must: the new version, or the exact baseline. It
-// returns the number of runs.
+// does not reach what it must: the new version, or the exact baseline. Abort and
+// Rollback must lead to the baseline whenever they are given before the end, and
+// while a Hold lasts nothing is written unless the rollout goes back. It returns the
+// number of runs.
 func Explore(t testing.TB, s Scenario) int {
 	t.Helper()
 	if s.Release == (strategy.Release{}) {
@@ -115,6 +117,7 @@ type run struct {
 	saved   strategy.Journal
 	steps   int
 	lines   []string
+	held    *int // writes when it was held, while that lasts
 	err     error
 }
 
@@ -146,15 +149,19 @@ func (s Scenario) play(d disturbance) *run {
 		if d.signal != "" && r.steps == d.at {
 			r.signal(strategy.Signal{Kind: d.signal, At: now})
 			if d.signal == strategy.Hold {
-				resume = now.Add(30 * time.Second)
+				writes := len(c.Writes())
+				r.held, resume = &writes, now.Add(30*time.Second)
 			}
 		}
 		if !resume.IsZero() && !now.Before(resume) {
 			r.signal(strategy.Signal{Kind: strategy.Resume, At: now})
-			resume = time.Time{}
+			r.held, resume = nil, time.Time{}
 		}
 		next, st, err := driver.Advance(ctx, r.journal, now)
 		r.lines = append(r.lines, fmt.Sprintf("%3d %s %-9s %s %v", r.steps, now.Format("15:04:05.000"), st.Phase, st.Detail, errText(err)))
+		if r.err == nil {
+			r.err = r.holds()
+		}
 		if r.err != nil {
 			return r
 		}
@@ -208,6 +215,20 @@ func floor(o strategy.Observation) int {
 func (r *run) signal(s strategy.Signal) {
 	r.journal, r.err = r.saved.Signal(s)
 	r.save()
+}
+
+// holds reports what was written although the rollout is held and does not go back. To
+// stop the platform's controller takes a write, too.
+func (r *run) holds() error {
+	if r.held == nil || r.saved.Back != nil {
+		return nil
+	}
+	for _, w := range r.cluster.Writes()[*r.held:] {
+		if a := w.Action; a.Op != strategy.OpUpdate || a.Update == nil || !a.Update.Paused {
+			return fmt.Errorf("it was held, but %s was written", a)
+		}
+	}
+	return nil
 }
 
 // save keeps the journal as it comes back from JSON.

@@ -19,11 +19,11 @@ func (r *run) verdict(s Scenario, d disturbance) error {
 		return fmt.Errorf("the traffic was in danger: %s", v[0])
 	}
 	want := []strategy.Outcome{s.Outcome}
-	switch d.signal {
-	case strategy.Abort:
-		want = append(want, strategy.Aborted)
-	case strategy.Rollback:
-		want = append(want, strategy.RolledBack)
+	back := map[strategy.SignalKind]strategy.Outcome{strategy.Abort: strategy.Aborted, strategy.Rollback: strategy.RolledBack}
+	if o, given := back[d.signal]; given && s.Outcome == strategy.Succeeded && d.at < r.steps {
+		want = []strategy.Outcome{o}
+	} else if given {
+		want = append(want, o) // or what it has failed of before
 	}
 	j := r.journal
 	if !slices.Contains(want, j.Outcome) {
