@@ -38,6 +38,12 @@ func (t *target) standing(ctx context.Context) (standing, error) {
 	return standing{snap[t.s.workloads], snap[t.s.services], snap[t.s.pods], snap[t.s.slices]}, err
 }
 
+// misled are the reasons for which Services cannot lead as the release would have
+// it, because of what there is; some may be nil.
+func (a App) misled(h *Handle, r *rendered, now standing) []error {
+	return append(slices.Concat(a.unshared(r, now), a.lost(h, r, now), h.portsHold(r, now)), a.splittable(r, now))
+}
+
 // unshared refuses fronts that lead to pods of other workloads, too: of the
 // manifests, or such as run now. Pods of a Job serve nobody.
 func (a App) unshared(r *rendered, now standing) []error {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/gennaker/gennaker/stage"
@@ -104,7 +103,7 @@ func (a App) start(c *stage.Ctx, in stage.DeployRequest) (Handle, error) {
 	if err != nil {
 		return Handle{}, err
 	}
-	if err := errors.Join(slices.Concat(a.unshared(r, there), a.lost(&h, r, there), h.portsHold(r, there), []error{a.splittable(r, there)})...); err != nil {
+	if err := errors.Join(a.misled(&h, r, there)...); err != nil {
 		return Handle{}, err
 	}
 	h.Journal = h.Journal.Based(seen, h.Native, time.Now())
