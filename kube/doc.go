@@ -129,8 +129,8 @@
 //  2. Every write and its inverse are in the [Handle], which is persisted before
 //     the write. A process that dies is followed by one that looks first: each
 //     rollout happens once, at whatever request or reply the first one died.
-//  3. Traffic moves to a version only when its pods are ready and have the ports
-//     that the Services name, and is seen in every EndpointSlice of every Service
+//  3. Traffic moves to a version only when its pods are ready, for their controller
+//     too, and have the ports that the Services name, and is seen in every EndpointSlice of every Service
 //     and address family, with every port of the Service, for the strategy's
 //     settle time, before anything is scaled down.
 //  4. A release that fails, is aborted or undone restores the recorded baseline:

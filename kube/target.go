@@ -174,6 +174,15 @@ func (v *view) version(ctx context.Context, id string) (strategy.Version, error)
 	for _, p := range v.pods[id] {
 		v.count(&out, p, minReady)
 	}
+	if len(v.workloads[id]) > 0 {
+		// The controller that fills the EndpointSlices has seen no more pods ready than
+		// this one, which has the same cache: traffic that moves sooner finds nobody.
+		known := 0
+		for _, d := range v.workloads[id] {
+			known += knownReady(d)
+		}
+		out.Ready, out.Available = min(out.Ready, known), min(out.Available, known)
+	}
 	if len(v.workloads[id]) == 0 {
 		// Pods that the controller is about to replace.
 		out.Desired = out.Created
@@ -185,6 +194,14 @@ func (v *view) version(ctx context.Context, id string) (strategy.Version, error)
 	problem, err := v.problem(ctx, id, out)
 	out.Problem = problem
 	return out, err
+}
+
+// knownReady is how many ready pods the controller of a workload knows of.
+func knownReady(u *unstructured.Unstructured) int {
+	if u.GetKind() == "DaemonSet" {
+		return int(integer(u.Object, "status", "numberReady"))
+	}
+	return int(integer(u.Object, "status", "readyReplicas"))
 }
 
 func (v *view) count(out *strategy.Version, p *unstructured.Unstructured, minReady time.Duration) {
