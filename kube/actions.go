@@ -33,7 +33,7 @@ func (t *target) Apply(ctx context.Context, a strategy.Action) error {
 	default:
 		err = fmt.Errorf("%w: operation %q", ErrInvalid, a.Op)
 	}
-	if err = final(err); err != nil && !stage.IsPermanent(err) {
+	if err = final(err); err != nil && !stage.IsPermanent(err) && ctx.Err() == nil {
 		t.s.renew()
 	}
 	return err

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,7 +173,9 @@ func (h *Handle) autoscaled(deployment string) bool {
 // autoscalers have not followed yet: the old version would lose the pods that it
 // keeps, and the new one would not grow.
 func (h *Handle) lags() bool {
+	hold := h.Journal.Signals.Hold
 	return !h.Native && !h.Rescaled && h.Phase == Rollout && h.Journal.Back == nil && !h.Journal.Settled.IsZero() &&
+		(hold == nil || hold.By == groupHold) &&
 		slices.ContainsFunc(h.After, func(w Write) bool { return w.Scales })
 }
 
@@ -185,10 +188,13 @@ func (rel *release) rescale(ctx context.Context) (stage.Status[stage.Release], e
 		if i < 0 {
 			continue
 		}
-		if _, _, err := rel.app.applyObject(ctx, h, u, h.After[i]); err != nil && stage.IsPermanent(final(err)) {
+		switch out, detail, err := rel.app.applyObject(ctx, h, u, h.After[i]); {
+		case err != nil && stage.IsPermanent(final(err)):
 			return rel.turn(err), nil
-		} else if err != nil {
+		case err != nil:
 			return stage.Status[stage.Release]{}, err
+		case out == nil:
+			return stage.Status[stage.Release]{}, errors.New(detail)
 		}
 	}
 	h.Rescaled = true

@@ -301,7 +301,7 @@ func (rel *release) back(c *stage.Ctx) error {
 		})
 		cancel()
 		switch {
-		case c.Err() != nil:
+		case c.Err() != nil && h.Phase != Done:
 			return rel.cut(c)
 		case errors.Is(err, ErrStale):
 			return stage.Permanent(err)
@@ -313,7 +313,9 @@ func (rel *release) back(c *stage.Ctx) error {
 		c.Progress("going back: %v", err)
 		pause(c, time.Second)
 	}
-	if err := a.endClaim(c, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c), startTime)
+	defer cancel()
+	if err := a.endClaim(ctx, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
 		return err
 	}
 	if !h.Journal.Restored {

@@ -20,10 +20,10 @@ import (
 //	rel := stage.Deploy(b, "prod", shop, images, strategy.RedBlack{KeepOld: time.Hour})
 //
 // The Apps go forward side by side, by the same strategy. One whose new version
-// serves waits for the others before its old version is given up (with Rolling,
-// before the release of the App ends); meanwhile it stays as it is, and goes back at
-// once if its new version fails. As soon as one
-// fails, all the others are taken back, those that have arrived included. Each
+// serves waits for the others before its old version is given up; meanwhile it goes
+// back at once if its new version fails. With Rolling, or where no old version is
+// left, it waits at the end of its rollout, when nobody looks at it any more. As soon
+// as one fails, all the others are taken back, those that have arrived included. Each
 // image of the set must be used by one App at least. Apps may be in several
 // namespaces and clusters.
 //

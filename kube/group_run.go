@@ -242,12 +242,14 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 		if err := h.check(apps); err != nil {
 			return stage.Permanent(err)
 		}
-		if err := g.undoable(c, &h); err != nil {
-			return err
-		}
+	}
+	left, err := g.undoable(c, &h, out != nil)
+	if err != nil {
+		return err
 	}
 	var wg sync.WaitGroup
-	for i, a := range apps {
+	for _, i := range left {
+		a := apps[i]
 		wg.Go(func() {
 			if out == nil {
 				errs[i] = a.Undo(member(c, a, nil), in, nil)
@@ -260,17 +262,35 @@ func (g Group) Undo(c *stage.Ctx, in stage.DeployRequest, out *stage.Release) er
 	return joined(errs)
 }
 
-// undoable refuses the undo of a Group of which an App has been released since.
-func (g Group) undoable(c *stage.Ctx, h *GroupHandle) error {
+// undoable lists the Apps that are still to be taken back, by their index. It refuses
+// the undo of a Group of which an App has been released since, unless an earlier call
+// has begun with it: then that one was free again, and the others go on.
+func (g Group) undoable(c *stage.Ctx, h *GroupHandle, recorded bool) (left []int, err error) {
 	var errs []error
+	begun := false
 	for i, a := range g.apps() {
+		if !recorded {
+			left = append(left, i)
+			continue
+		}
 		held, err := a.readClaim(c)
 		if err != nil {
-			return final(err)
+			return nil, final(err)
 		}
-		errs = append(errs, held.newer(&h.Members[i].Handle))
+		if err := held.newer(&h.Members[i].Handle); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		now, err := a.decodeHandle(held)
+		back := err == nil && now.restored()
+		if begun = begun || back || !held.Ended; !back {
+			left = append(left, i)
+		}
 	}
-	return joined(errs)
+	if begun {
+		return left, nil
+	}
+	return left, joined(errs)
 }
 
 // joined is permanent only if each error is: the others may be cured by another

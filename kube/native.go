@@ -47,6 +47,9 @@ func (t *target) updateNative(ctx context.Context, a strategy.Action) error {
 		tune(u, *a.Update, pods)
 	}
 	t.annotate(u, a.Stamp)
+	if live != nil {
+		u.SetResourceVersion(live.GetResourceVersion()) // a write that arrives late is refused
+	}
 	return t.writeNative(ctx, u)
 }
 

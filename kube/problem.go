@@ -23,6 +23,7 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 			delete(v.s.since, k)
 		}
 	}
+	delete(v.s.waits, id)
 	if !bad {
 		return nil, nil
 	}
@@ -32,13 +33,12 @@ func (v *view) problem(ctx context.Context, id string, seen strategy.Version) (*
 		v.s.since[mark] = first
 	}
 	p := &strategy.Problem{Reason: t.reason, Message: t.text()}
-	if t.waits {
-		v.s.waits[id] = t
-		return p, nil
-	}
 	due := first.Add(v.app.Patience.of(t.class))
-	if v.now.Before(due) {
-		v.s.remind(due)
+	if t.waits || v.now.Before(due) {
+		v.s.waits[id] = t
+		if !t.waits {
+			v.s.remind(due)
+		}
 		return p, nil
 	}
 	p.Permanent = true

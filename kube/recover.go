@@ -100,6 +100,7 @@ func (a App) recover(c *stage.Ctx, h *Handle, r *rendered, way Way, by string) e
 		return err
 	}
 	if way == Restore {
+		h.untaken()
 		signal := strategy.Signal{Kind: strategy.Rollback, By: orText(by, "recover"), Reason: "nobody worked on the release any more", At: time.Now()}
 		if err := h.turnRound(signal); err != nil {
 			return err

@@ -27,8 +27,8 @@ func RetryAfter(d time.Duration, err error) error {
 }
 
 // Waiting says that an Effect waits for somebody else, and will look again in d: Start
-// could not begin since its target is taken, say. Nothing was begun and nothing is wrong,
-// so that it may last as long as it takes: it does not count for the Tolerance option,
+// could not begin since its target is taken, say. What was begun Find returns, and nothing
+// is wrong, so that it may last as long as it takes: it does not count for the Tolerance option,
 // only for Timeout and Deadline.
 func Waiting(d time.Duration, err error) error {
 	if err == nil {

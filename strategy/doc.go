@@ -46,9 +46,9 @@
 //  3. Nothing is scaled down that a front leads to, that has addresses behind a
 //     front, or that something else references; and nothing before the traffic
 //     has settled elsewhere. Only what a rollout itself has added to the pods of
-//     its baseline it takes back from them, down to the floor at most. Written is not moved: the route must be accepted,
-//     every address behind the front must belong to the version, and that must
-//     hold for the settle time.
+//     its baseline it takes back from them, down to the floor at most. Written is
+//     not moved: the route must be accepted, every address behind the front must
+//     belong to the version, and that must hold for the settle time.
 //  4. Every write is journaled with its inverse before it is performed, and is
 //     idempotent. After a crash at any point, the rollout goes on from the last
 //     persisted journal; it repeats no write that is seen to have happened.

@@ -114,7 +114,8 @@ func (j Journal) Asks(s Strategy) bool {
 	case RedBlack:
 		return s.Before != nil && !passed(beforeSwitch) || s.After != nil && !passed(afterSwitch)
 	case Canary:
-		return s.Needs().Judge && j.Stand.Step < len(s.Steps)
+		steps := j.Baseline != nil && j.Baseline.Version != "" && j.Baseline.Version != j.Release.Version && !j.Stand.Skipped
+		return steps && s.Needs().Judge && j.Stand.Step < len(s.Steps)
 	}
 	needy, ok := s.(Needy)
 	return ok && needy.Needs().Judge
