@@ -313,9 +313,7 @@ func (rel *release) back(c *stage.Ctx) error {
 		c.Progress("going back: %v", err)
 		pause(c, time.Second)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c), startTime)
-	defer cancel()
-	if err := a.endClaim(ctx, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
+	if err := a.endClaim(c, h, rel.r); err != nil && !errors.Is(err, ErrStale) {
 		return err
 	}
 	if !h.Journal.Restored {
