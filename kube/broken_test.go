@@ -51,12 +51,12 @@ func TestReleaseOverABrokenVersion(t *testing.T) {
 // If what is to repair it fails, too, all is as it was.
 func TestReleaseOverABrokenVersionGoesBack(t *testing.T) {
 	bubble(t, shopYAML, func(w *world) {
+		w.images["bad"] = kubetest.Behavior{Crash: true}
 		_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
 		require.NoError(t, err)
 		before := w.picture()
 		w.unready("v1")
 		time.Sleep(10 * time.Second)
-		w.images["bad"] = kubetest.Behavior{Crash: true}
 		_, err = w.release("run-2/prod/1", "bad", strategy.RedBlack{})
 		var failed *kube.RolloutError
 		require.ErrorAs(t, err, &failed)

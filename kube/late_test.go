@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,11 +27,11 @@ func TestLateRouteAfterARecoveryIsRefused(t *testing.T) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
 		w.connect()
-		slow := false
+		var slow atomic.Bool
 		w.k.Inject(kubetest.Fault{Verb: "patch", Resource: "services", Name: "shop", Manager: "gennaker-traffic", Times: 1, Delay: 15 * time.Second,
-			Match: func(kubetest.Request) bool { slow = true; return true }})
+			Match: func(kubetest.Request) bool { slow.Store(true); return true }})
 		done := w.background(w.engine("run-2/prod/1", "v2", strategy.RedBlack{}))
-		for !slow {
+		for !slow.Load() {
 			time.Sleep(100 * time.Millisecond)
 		}
 		other, err := kube.Connect(w.k.Config(), nil)
@@ -63,11 +64,11 @@ func TestLateScaleAfterARecoveryIsRefused(t *testing.T) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
 		w.connect()
-		slow := false
+		var slow atomic.Bool
 		w.k.Inject(kubetest.Fault{Verb: "patch", Resource: "deployments", Manager: "gennaker-scale", Times: 1, Delay: 15 * time.Second,
-			Match: func(kubetest.Request) bool { slow = true; return true }})
+			Match: func(kubetest.Request) bool { slow.Store(true); return true }})
 		done := w.background(w.engine("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Second}))
-		for !slow {
+		for !slow.Load() {
 			time.Sleep(100 * time.Millisecond)
 		}
 		other, err := kube.Connect(w.k.Config(), nil)
