@@ -21,8 +21,8 @@ func (a App) startedJob(ctx context.Context, u *unstructured.Unstructured, uid t
 	return u, nil
 }
 
-// told is how long the event about the end of a Job may take.
-const told = 5 * time.Second
+// eventDelay is how long the event about the end of a Job may take.
+const eventDelay = 5 * time.Second
 
 // jobFailures are why a Job fails. Source: batch/v1 JobReason constants.
 var jobFailures = []string{"BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy", "FailedIndexes", "MaxFailedIndexesExceeded"}
@@ -45,7 +45,7 @@ func (e *evidence) ended(ctx context.Context, job *unstructured.Unstructured) (R
 			return failed("%s: %s", reason, str(ev.Object, "message")), time.Time{}, nil
 		}
 	}
-	due := e.app.Cluster.firstSeen(e.h.session(), "gone/"+objectOf(job).String(), "", true).Add(told)
+	due := e.app.Cluster.firstSeen(e.h.session(), "gone/"+objectOf(job).String(), "", true).Add(eventDelay)
 	if time.Now().Before(due) {
 		return waiting("it is gone"), due, nil
 	}

@@ -113,11 +113,7 @@ func TestOldVersionDoesNotGoOnAStaleView(t *testing.T) {
 				bubble(t, shopYAML, func(w *world) {
 					_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 					require.NoError(t, err)
-					done := make(chan error, 1)
-					go func() {
-						_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
-						done <- err
-					}()
+					done := w.background(w.engine("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute}))
 					time.Sleep(5 * time.Minute)
 					require.Equal(t, map[string]int{"v2": 3}, w.serving())
 					over := w.k.Inject(kubetest.Fault{Code: 503, Match: hit})
@@ -147,11 +143,7 @@ func TestLongOutageEndsNoRelease(t *testing.T) {
 			bubble(t, smallYAML, func(w *world) {
 				_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 				require.NoError(t, err)
-				done := make(chan error, 1)
-				go func() {
-					_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
-					done <- err
-				}()
+				done := w.background(w.engine("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute}))
 				time.Sleep(5 * time.Minute)
 				over := w.k.Inject(kubetest.Fault{Code: 429, Match: hit})
 				w.k.DropWatches("")
@@ -178,11 +170,7 @@ func TestScaleDownThatIsPutOffIsDecidedAnew(t *testing.T) {
 			}
 			return r.Manager == "gennaker-scale"
 		}})
-		done := make(chan error, 1)
-		go func() {
-			_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
-			done <- err
-		}()
+		done := w.background(w.engine("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute}))
 		<-hit
 		w.k.ResetRequests()
 		w.unready("v2")
@@ -209,11 +197,7 @@ func TestShortReconnectCostsOneRequest(t *testing.T) {
 	bubble(t, smallYAML, func(w *world) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
-		done := make(chan error, 1)
-		go func() {
-			_, err := w.release("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute})
-			done <- err
-		}()
+		done := w.background(w.engine("run-2/prod/1", "v2", strategy.RedBlack{KeepOld: 10 * time.Minute}))
 		time.Sleep(5 * time.Minute)
 		w.k.ResetRequests()
 		require.Equal(t, 4, w.k.DropWatches(""))

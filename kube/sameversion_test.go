@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gennaker/gennaker/kube"
 	"github.com/gennaker/gennaker/strategy"
@@ -54,25 +53,20 @@ func TestRedBlackGivesMorePodsToAVersionThatRollingMade(t *testing.T) {
 // An autoscaler stays with the Deployment in which the version has its pods.
 func TestAutoscalerOfAVersionThatRollingMade(t *testing.T) {
 	bubble(t, scaledYAML, func(w *world) {
-		target := func() string {
-			h, err := w.typed().AutoscalingV2().HorizontalPodAutoscalers("shop").Get(context.Background(), "shop", metav1.GetOptions{})
-			require.NoError(t, err)
-			return h.Spec.ScaleTargetRef.Name
-		}
 		_, err := w.release("run-1/prod/1", "v1", strategy.Rolling{})
 		require.NoError(t, err)
 		w.loaded(160)
 		n := len(w.pods())
 		_, err = w.release("run-2/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
-		require.Equal(t, "shop", target())
+		require.Equal(t, "shop", w.scaled())
 		_, err = w.release("run-3/prod/1", "v2", strategy.RedBlack{KeepOld: strategy.Forever})
 		require.NoError(t, err)
 		require.Equal(t, "v2", w.scaled())
 		require.Equal(t, map[string]int{"v1": n, "v2": n}, w.running())
 		_, err = w.release("run-4/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
-		require.Equal(t, "shop", target(), "its pods were kept there")
+		require.Equal(t, "shop", w.scaled(), "its pods were kept there")
 		require.Equal(t, map[string]int{"v1": n}, w.running())
 		time.Sleep(time.Minute) // pods of the other version end
 		w.loaded(160)

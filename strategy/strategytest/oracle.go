@@ -80,10 +80,7 @@ func (c *Cluster) judge(a strategy.Action, changed bool) {
 		rest := min(c.ready(a.Version), a.Replicas) // pods that are not ready go first
 		spare := rest > 0 && (rest >= c.log.floor || rest == c.ready(a.Version))
 		for _, f := range []*front{&c.live, &c.preview} {
-			if spare {
-				break
-			}
-			if routed(f.written, a.Version) || routed(c.inForce(f), a.Version) || routed(f.next, a.Version) {
+			if !spare && (routed(f.written, a.Version) || routed(c.inForce(f), a.Version) || routed(f.next, a.Version)) {
 				c.violate("%s: it carries traffic", a)
 			}
 		}
