@@ -105,7 +105,7 @@ func (w *world) apply(a strategy.Action) strategy.Observation {
 	w.t.Helper()
 	w.step++
 	a.Stamp = strategy.Stamp{Key: "conformance", Step: w.step}
-	if err := w.Target.Apply(w.ctx, a); err != nil {
+	if err := w.write(a); err != nil {
 		w.t.Fatalf("%s: %v", a, err)
 	}
 	o := w.observe()
@@ -116,6 +116,20 @@ func (w *world) apply(a strategy.Action) strategy.Observation {
 		w.t.Fatalf("%s: the stamp is %+v, want %+v", a, got, a.Stamp)
 	}
 	return o
+}
+
+// write performs a write as a rollout does: it looks again after an error that is
+// not permanent, such as a conflict with a controller that has written meanwhile.
+func (w *world) write(a strategy.Action) error {
+	w.t.Helper()
+	for {
+		err := w.Target.Apply(w.ctx, a)
+		if err == nil || permanent(err) || w.ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+		w.observe()
+	}
 }
 
 func stamp(o strategy.Observation, a strategy.Action) (strategy.Stamp, bool) {

@@ -63,7 +63,7 @@ func honoursContext(w *world) {
 }
 
 func refusesUnknown(w *world) {
-	err := w.Target.Apply(w.ctx, strategy.Action{Op: "dance", Version: w.New})
+	err := w.write(strategy.Action{Op: "dance", Version: w.New})
 	if err == nil || !permanent(err) {
 		w.t.Errorf("an unknown operation: got %v, want a permanent error", err)
 	}
