@@ -75,7 +75,7 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 func (t *target) ready(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string) error {
 	svc := find(v.services, name)
 	if svc == nil || !strings.HasPrefix(routeOf(v.written(svc)), version) {
-		if err := t.makeTrack(ctx, v, front, name, version); err != nil {
+		if err := t.makeTrack(ctx, front, name, version); err != nil {
 			return err
 		}
 	}
@@ -115,10 +115,16 @@ func (a App) checkTracks(ctx context.Context, r *rendered, names []string) error
 }
 
 // makeTrack makes the Service that leads to a version, like the front in
-// everything but the selector. It takes over none that somebody else has made.
-func (t *target) makeTrack(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string) error {
-	if svc := find(v.services, name); svc != nil && svc.GetLabels()[LabelApp] != t.app.Name {
-		return stage.Permanent(fmt.Errorf("%s: %w: somebody else has made it", objectOf(svc), ErrDrift))
+// everything but the selector. It takes over none that somebody else has made,
+// and therefore asks the API server: a watch may not have told of it yet.
+func (t *target) makeTrack(ctx context.Context, front *unstructured.Unstructured, name, version string) error {
+	o := Object{APIVersion: "v1", Kind: "Service", Namespace: t.app.Namespace, Name: name}
+	live, err := t.app.Cluster.get(ctx, o)
+	if err != nil {
+		return err
+	}
+	if live != nil && live.GetLabels()[LabelApp] != t.app.Name {
+		return stage.Permanent(fmt.Errorf("%s: %w: somebody else has made it", o, ErrDrift))
 	}
 	var ports []any
 	for _, p := range items(front.Object, "spec", "ports") {
@@ -141,6 +147,9 @@ func (t *target) makeTrack(ctx context.Context, v *view, front *unstructured.Uns
 		},
 		"spec": map[string]any{"selector": selector, "ports": ports},
 	}}
+	if live != nil {
+		u.SetResourceVersion(live.GetResourceVersion())
+	}
 	out, err := t.app.applyAs(ctx, u, applyMode{owner: t.app.owner() + trafficSuffix})
 	if err != nil {
 		return err
@@ -167,7 +176,7 @@ func (t *target) prepareTrack(ctx context.Context, version string) error {
 	if now := routeOf(v.written(svc)); now == "" || now == version {
 		return nil // there is nothing that it could share the traffic with
 	}
-	return t.makeTrack(ctx, v, svc, t.track(in.front, version), version)
+	return t.makeTrack(ctx, svc, t.track(in.front, version), version)
 }
 
 // splits reports whether the release may split the traffic by weight.
