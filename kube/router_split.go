@@ -53,7 +53,7 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 		total += max(0, s.Weight)
 	}
 	var weights []weight
-	stable := v.written(svc)
+	stable, now := v.written(svc), t.app.splitter().read(in).weights
 	for _, s := range a.Route {
 		if s.Weight <= 0 {
 			continue
@@ -61,7 +61,8 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 		name := in.front
 		if len(stable) != 1 || stable[0].Version != s.Version {
 			name = t.track(in.front, s.Version)
-			if err := t.ready(ctx, v, svc, name, s.Version); err != nil {
+			led := slices.ContainsFunc(now, func(w weight) bool { return w.service == name && w.percent > 0 })
+			if err := t.ready(ctx, v, svc, name, s.Version, led); err != nil {
 				return err
 			}
 		}
@@ -71,20 +72,19 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 }
 
 // ready sees to it that a Service of the split leads to ready pods before it gets
-// any traffic.
-func (t *target) ready(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string) error {
+// any traffic; one that has none so far must have led there for a while.
+func (t *target) ready(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string, led bool) error {
 	svc := find(v.services, name)
 	if svc == nil || !strings.HasPrefix(routeOf(v.written(svc)), version) {
 		if err := t.makeTrack(ctx, front, name, version); err != nil {
 			return err
 		}
 	}
-	if svc != nil {
-		for _, e := range merge(v.reach(svc)) {
-			if e.Version == version && e.Ready > 0 {
-				return nil
-			}
-		}
+	if !led && !t.h.restoring() {
+		return t.stocked(ctx, name, version, true)
+	}
+	if svc != nil && (strategy.Traffic{Endpoints: merge(v.reach(svc))}).Ready(version) > 0 {
+		return nil
 	}
 	return fmt.Errorf("Service %s/%s: it has no ready addresses of %s yet", t.app.Namespace, name, version)
 }

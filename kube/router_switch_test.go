@@ -24,7 +24,7 @@ func TestSwitchLeadsTheIngressOnly(t *testing.T) {
 		for i, tag := range []string{"v1", "v2", "v3"} {
 			var stop func() []string
 			if i > 0 {
-				stop = w.laggard(800 * time.Millisecond)
+				stop = w.laggard(800*time.Millisecond, w.backend)
 			}
 			_, err := w.release("run-"+tag+"/prod/1", tag, strategy.RedBlack{KeepOld: 10 * time.Second})
 			require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestSwitchWithCanary(t *testing.T) {
 				}
 				return false
 			}
-			stop := w.laggard(800 * time.Millisecond)
+			stop := w.laggard(800*time.Millisecond, w.backend)
 			_, err = e.run()
 			require.Empty(t, stop())
 			if verdict == strategy.Fail {
@@ -239,7 +239,7 @@ func TestSwitchGivenUp(t *testing.T) {
 	switchBubble(t, shopYAML, func(w *world) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
-		stop := w.laggard(800 * time.Millisecond)
+		stop := w.laggard(800*time.Millisecond, w.backend)
 		router := w.app.Router
 		w.app.Router = nil
 		e := w.engine("run-2/prod/1", "v2", strategy.RedBlack{})

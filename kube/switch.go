@@ -19,9 +19,9 @@ import (
 const (
 	// liveRoute is what a journal calls the route of the live front.
 	liveRoute = "route/" + strategy.FrontLive
-	// ahead is how long the addresses of a Service must have been ready before the
-	// Ingress leads there: a controller watches the two apart, and one that learns of
-	// the Ingress first answers 503.
+	// ahead is how long the addresses of a Service must have been ready before an
+	// Ingress or an HTTPRoute leads there: a controller watches the two apart, and one
+	// that learns of the route first answers 503.
 	ahead = time.Second
 )
 

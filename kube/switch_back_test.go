@@ -47,7 +47,7 @@ func TestSwitchBackIsSeamless(t *testing.T) {
 					before(w)
 					was, edge := w.picture(), w.edge()
 					w.app.Judge = strategytest.Always(verdict)
-					stop := w.laggard(800 * time.Millisecond)
+					stop := w.laggard(800*time.Millisecond, w.backend)
 					e := w.engine("run-2/prod/1", "v2", s)
 					rel, err := e.run()
 					if verdict == strategy.Pass {
@@ -110,7 +110,7 @@ func TestSwitchTakesAChangedIngressBack(t *testing.T) {
 		require.NoError(t, err)
 		before := w.picture()
 		w.app.Manifests = kube.YAML("shop.yaml", []byte(strings.Replace(edgeYAML, "shop.example.com", "www.example.com", 1)))
-		stop := w.laggard(800 * time.Millisecond)
+		stop := w.laggard(800*time.Millisecond, w.backend)
 		e := w.engine("run-2/prod/1", "v2", s)
 		rel, err := e.run()
 		require.NoError(t, err)

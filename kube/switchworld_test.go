@@ -2,8 +2,6 @@ package kube_test
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +29,9 @@ func switchBubble(t *testing.T, yaml string, f func(w *world)) {
 }
 
 // edge is where the Ingress leads, with what runs there in place of a version.
-func (w *world) edge() string {
+func (w *world) edge() string { return w.named(w.edgeServices()) }
+
+func (w *world) edgeServices() string {
 	u, err := w.typed().NetworkingV1().Ingresses("shop").Get(context.Background(), "shop", metav1.GetOptions{})
 	require.NoError(w.t, err)
 	var out []string
@@ -43,7 +43,7 @@ func (w *world) edge() string {
 			out = append(out, p.Backend.Service.Name)
 		}
 	}
-	return w.named(strings.Join(out, " "))
+	return strings.Join(out, " ")
 }
 
 // named replaces the versions in a text by the names of the images.
@@ -70,68 +70,5 @@ func (w *world) patch(kind, name, patch string) {
 	time.Sleep(time.Second)
 }
 
-// laggard is an ingress controller whose watches of Ingresses and of addresses lag
-// behind, each by anything up to lag. It keeps asking whether all that it may believe
-// leads to ready pods, and the function that it returns says what did not.
-func (w *world) laggard(lag time.Duration) (stop func() []string) {
-	type sample struct {
-		at      time.Time
-		service string
-		ready   map[string]int
-	}
-	const every = 200 * time.Millisecond
-	typed, ctx := w.typed(), context.Background()
-	look := func() (sample, error) {
-		s := sample{at: time.Now(), ready: map[string]int{}}
-		entry, err := typed.NetworkingV1().Ingresses("shop").Get(ctx, "shop", metav1.GetOptions{})
-		if err != nil {
-			return s, err
-		}
-		s.service = entry.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name
-		list, err := typed.DiscoveryV1().EndpointSlices("shop").List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return s, err
-		}
-		for _, e := range list.Items {
-			for _, a := range e.Endpoints {
-				if a.Conditions.Ready == nil || *a.Conditions.Ready {
-					s.ready[e.Labels["kubernetes.io/service-name"]]++
-				}
-			}
-		}
-		return s, nil
-	}
-	end, done := make(chan struct{}), make(chan struct{})
-	wrong := map[string]bool{}
-	go func() {
-		defer close(done)
-		var past []sample
-		for {
-			now, err := look()
-			if err != nil {
-				wrong[err.Error()] = true
-			} else {
-				past = append(past, now)
-			}
-			past = slices.DeleteFunc(past, func(s sample) bool { return time.Since(s.at) > lag })
-			for _, led := range past {
-				for _, known := range past {
-					if known.ready[led.service] == 0 {
-						wrong[led.service+" without addresses"] = true
-					}
-				}
-			}
-			select {
-			case <-end:
-				return
-			case <-time.After(every):
-			}
-		}
-	}()
-	return func() []string {
-		time.Sleep(2 * lag) // it may still believe in what has just gone
-		close(end)
-		<-done
-		return slices.Sorted(maps.Keys(wrong))
-	}
-}
+// backend is the Service to which the Ingress leads.
+func (w *world) backend() []string { return strings.Fields(w.edgeServices())[:1] }
