@@ -97,10 +97,12 @@
 // With strategy.Canary, App.Router splits the traffic by weight: an [HTTPRoute], of
 // which only the backends of the App are touched, or an [Ingress] with the canary
 // annotations of ingress-nginx. While it does, the Services NAME-canary and
-// NAME-baseline stand beside the App's own; they are gone afterwards. A weight
-// counts as moved when every parent of the HTTPRoute has accepted it at its
-// generation, the EndpointSlices behind it have ready addresses, and both have
-// held for the settle time (a parent that does not is named with its condition); of an Ingress nothing can be asked but the slices.
+// NAME-baseline stand beside the App's own; they are gone afterwards. Their
+// addresses are ready for a second before they get a share: a gateway watches routes
+// and addresses apart. A weight counts as moved when every parent of the HTTPRoute has
+// accepted it at its generation, the EndpointSlices behind it have ready addresses, and
+// both have held for the settle time (a parent that does not is named with its
+// condition); of an Ingress nothing can be asked but the slices.
 // Weights that somebody else changes during a step are written again.
 // App.Judge answers the strategy's analyses; with strategy.Probe it asks the data
 // plane itself which version answers, before the old one goes (a pod learns its
