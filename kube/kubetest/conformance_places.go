@@ -5,6 +5,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -42,10 +43,19 @@ func statefulBlocked(s *suite) {
 		return st.Status.ObservedGeneration == st.Generation, fmt.Sprintf("%+v", st.Status)
 	})
 	time.Sleep(2 * time.Second)
-	broken, err := s.client.CoreV1().Pods(s.ns).Get(s.ctx, "db-1", metav1.GetOptions{})
-	s.ok(err)
-	s.equal("the pod that blocks", "db:v2-imagepull", broken.Spec.Containers[0].Image)
-	s.ok(s.client.CoreV1().Pods(s.ns).Delete(s.ctx, "db-1", metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &broken.UID, ResourceVersion: &broken.ResourceVersion}}))
+	s.eventually("the pod that blocks is deleted", func() (bool, string) {
+		broken, err := s.client.CoreV1().Pods(s.ns).Get(s.ctx, "db-1", metav1.GetOptions{})
+		s.ok(err)
+		s.equal("the pod that blocks", "db:v2-imagepull", broken.Spec.Containers[0].Image)
+		err = s.client.CoreV1().Pods(s.ns).Delete(s.ctx, "db-1", metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{UID: &broken.UID, ResourceVersion: &broken.ResourceVersion},
+		})
+		if apierrors.IsConflict(err) {
+			return false, err.Error() // its status has just been written
+		}
+		s.ok(err)
+		return true, ""
+	})
 	ready()
 }
 

@@ -166,7 +166,7 @@ func Namespace(t testing.TB, c *cluster.Cluster) string {
 		if os.Getenv(holdEnv) != "" {
 			return // somebody wants to look at it
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		zero := int64(0)
 		_ = client.CoreV1().Pods(made.Name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
