@@ -58,7 +58,7 @@ func TestCanaryTakesThreeDays(t *testing.T) {
 			t.Errorf("only %d measurements", n)
 		}
 	})
-	if took := time.Since(wall); took > 20*time.Second {
+	if took := time.Since(wall); took > time.Minute { // with the race detector, on a machine that is busy otherwise
 		t.Errorf("the test took %s", took)
 	}
 }
