@@ -72,7 +72,8 @@ func (t *target) divide(ctx context.Context, a strategy.Action) error {
 }
 
 // ready sees to it that a Service of the split leads to ready pods before it gets
-// any traffic; one that has none so far must have led there for a while.
+// any traffic; with led it has a share already, and otherwise it must have led there
+// for a while.
 func (t *target) ready(ctx context.Context, v *view, front *unstructured.Unstructured, name, version string, led bool) error {
 	svc := find(v.services, name)
 	if svc == nil || !strings.HasPrefix(routeOf(v.written(svc)), version) {

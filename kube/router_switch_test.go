@@ -240,17 +240,13 @@ func TestSwitchGivenUp(t *testing.T) {
 		_, err := w.release("run-1/prod/1", "v1", strategy.RedBlack{})
 		require.NoError(t, err)
 		stop := w.laggard(800*time.Millisecond, w.backend)
-		router := w.app.Router
 		w.app.Router = nil
-		e := w.engine("run-2/prod/1", "v2", strategy.RedBlack{})
-		e.crash = func(string) bool { w.app.Router = nil; return false }
-		_, err = e.run()
+		_, err = w.release("run-2/prod/1", "v2", strategy.RedBlack{})
 		require.NoError(t, err)
 		require.Equal(t, "shop", w.edge())
 		require.Equal(t, map[string]int{"v2": 3}, w.serving())
 		require.Equal(t, map[string]int{"v1": 3, "v2": 3}, w.running())
-		w.app.Router = router
-		stop()
+		require.Empty(t, stop())
 	})
 }
 
