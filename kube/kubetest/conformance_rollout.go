@@ -122,8 +122,10 @@ func crashLoop(s *suite) {
 	s.check(p.Status.ContainerStatuses[0].RestartCount > 0, "no restart was counted")
 	last := p.Status.ContainerStatuses[0].LastTerminationState.Terminated
 	s.check(last != nil && last.ExitCode != 0, "last termination: %+v", last)
-	d := s.get("app")
-	s.equal("Available", corev1.ConditionFalse, conditionOf(d, appsv1.DeploymentAvailable).Status)
+	s.eventually("Available is false", func() (bool, string) {
+		c := conditionOf(s.get("app"), appsv1.DeploymentAvailable)
+		return c.Status == corev1.ConditionFalse, fmt.Sprintf("%+v", c)
+	})
 }
 
 func unschedulable(s *suite) {
