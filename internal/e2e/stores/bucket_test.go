@@ -22,23 +22,28 @@ func numbers(n int) []byte { return bytes.Repeat([]byte("0123456789abcde"), n/15
 // A part whose connection is cut is sent again; a download that is cut fails and says so.
 func TestBucketWithCutConnections(t *testing.T) {
 	server := miniotest.Start(t)
-	network := &fragile.Network{After: 4_000_000}
-	transport := network.Use(http.DefaultTransport.(*http.Transport).Clone())
-	client, err := minio.New(server.Addr(), &minio.Options{
-		Creds: credentials.NewStaticV4(miniotest.AccessKey, miniotest.SecretKey, ""), Transport: transport,
-	})
-	require.NoError(t, err)
-	store, err := s3artifact.Open(t.Context(), client, server.Bucket(t), nil)
-	require.NoError(t, err)
+	network, bucket := &fragile.Network{After: 4_000_000}, server.Bucket(t)
+	open := func() *artifact.Store { // with connections of its own
+		client, err := minio.New(server.Addr(), &minio.Options{
+			Creds:     credentials.NewStaticV4(miniotest.AccessKey, miniotest.SecretKey, ""),
+			Transport: network.Use(http.DefaultTransport.(*http.Transport).Clone()),
+		})
+		require.NoError(t, err)
+		store, err := s3artifact.Open(t.Context(), client, bucket, nil)
+		require.NoError(t, err)
+		return store
+	}
+	store := open()
 	content := numbers(20 << 20)
 	digest := artifact.FromBytes(content)
 	network.Breaks.Store(3)
 	require.NoError(t, store.Put(t.Context(), digest, bytes.NewReader(content), nil))
 	require.Negative(t, network.Breaks.Load())
 
-	transport.CloseIdleConnections() // They have lasted too long to come as far as the content.
+	// Those of the upload have lasted too long to come as far as the content.
+	store = open()
 	network.Breaks.Store(1)
-	_, err = store.ReadAll(t.Context(), digest, 0)
+	_, err := store.ReadAll(t.Context(), digest, 0)
 	var typed *artifact.StoreError
 	require.ErrorAs(t, err, &typed)
 	back, err := store.ReadAll(t.Context(), digest, 0)
